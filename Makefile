@@ -1,0 +1,48 @@
+# The versions of everything stand in go.mod, tools/go.mod and builder-config.yaml.
+GO        ?= go
+TOOL       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+COLLECTOR  = _build/otelcol-flux
+SOURCES    = $(shell find . -name '*.go' -not -path './_build/*' -not -path './test/*' -not -name '*_test.go') go.mod go.sum builder-config.yaml
+MODULES    = . test/e2e
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: run
+run: build ## Start the collector on config/demo.yaml and show a notification
+	@$(GO) run ./test/demo
+
+.PHONY: build
+build: $(COLLECTOR) ## Build the collector into _build/
+
+$(COLLECTOR): $(SOURCES)
+	$(TOOL) builder --config builder-config.yaml
+
+.PHONY: test
+test: build ## Run every test that this machine can run
+	$(GO) test -race ./...
+	cd test/e2e && $(GO) test -race ./...
+
+.PHONY: lint
+lint: ## Check the code, its format, and that generated files are fresh
+	@for m in $(MODULES); do echo "lint $$m" && (cd $$m && $(TOOL) golangci-lint run ./...) || exit 1; done
+	@$(MAKE) --no-print-directory generate
+	@git diff --exit-code --stat -- '*generated_*' '*/documentation.md' '*.sum' '*.mod' || (echo "generated files or modules are stale: commit what make generate wrote" && exit 1)
+
+.PHONY: generate
+generate: ## Write the generated files again
+	$(GO) generate ./receiver/... ./exporter/...
+	$(GO) mod tidy
+	cd test/e2e && $(GO) mod tidy
+
+.PHONY: bench
+bench: build ## Measure; the end-to-end part compares with a bare relay
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/...
+	$(GO) run ./test/load
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf _build

@@ -1,0 +1,166 @@
+package fluxnotifyexporter
+
+import (
+	"context"
+	"sync"
+
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/fluxnotify/otelcol-flux/internal/alert"
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+)
+
+// work is a record that somebody is to be told of.
+type work struct {
+	delivery *delivery
+	place    *place
+	resource pcommon.Resource
+	scope    pcommon.InstrumentationScope
+	record   plog.LogRecord
+	err      error // set where the record was not delivered
+	kept     bool  // it stays in storage for the next start
+}
+
+// dispatch takes a batch from the queue and returns when all of it is dealt
+// with: those of one object one after the other, those of others at once.
+func (e *notifyExporter) dispatch(ctx context.Context, logs plog.Logs) error {
+	lanes := e.lanes(logs)
+	if len(lanes) == 1 {
+		e.follow(ctx, lanes[0])
+	} else {
+		var wg sync.WaitGroup
+		for _, lane := range lanes {
+			wg.Go(func() { e.follow(ctx, lane) })
+		}
+		wg.Wait()
+	}
+	return e.result(lanes)
+}
+
+// lanes sorts the records that are to be told by object, and lets the others
+// go. It is called in the order of the queue.
+func (e *notifyExporter) lanes(logs plog.Logs) [][]*work {
+	var lanes [][]*work
+	index := map[uint64]int{}
+	for _, resourceLogs := range logs.ResourceLogs().All() {
+		for _, scopeLogs := range resourceLogs.ScopeLogs().All() {
+			for _, record := range scopeLogs.LogRecords().All() {
+				event := fluxevent.FromRecord(resourceLogs.Resource(), record, e.errorFrom)
+				key := keyOf(&event.InvolvedObject, record)
+				place := e.order.enter(key)
+				d := e.decide(event)
+				if d == nil {
+					e.order.leave(place, false)
+					continue
+				}
+				i, known := index[key.object]
+				if !known {
+					i = len(lanes)
+					index[key.object] = i
+					lanes = append(lanes, nil)
+				}
+				lanes[i] = append(lanes[i], &work{
+					delivery: d, place: place,
+					resource: resourceLogs.Resource(), scope: scopeLogs.Scope(), record: record,
+				})
+			}
+		}
+	}
+	return lanes
+}
+
+// decide says which notifications a record owes; nil if none.
+func (e *notifyExporter) decide(event fluxevent.Event) *delivery {
+	if e.config.Suspend {
+		e.report.filtered(ruleSuspend)
+		return nil
+	}
+	if rule, filtered := e.row.Takes.Filters(&event); filtered {
+		e.report.filtered(rule)
+		return nil
+	}
+	d := &delivery{event: event}
+	if len(e.alerts) == 0 {
+		d.owed = append(d.owed, &owed{notification: alert.Everything(event)})
+		return d
+	}
+	reason := alert.RuleSuspend
+	for _, a := range e.alerts {
+		rule, filtered := a.Filters(&event)
+		if !filtered {
+			d.owed = append(d.owed, &owed{notification: a.Notify(event)})
+			continue
+		}
+		reason = alert.Nearer(reason, rule)
+	}
+	if len(d.owed) == 0 {
+		e.report.filtered(reason)
+		return nil
+	}
+	return d
+}
+
+// follow delivers one object's records in their order.
+func (e *notifyExporter) follow(ctx context.Context, lane []*work) {
+	for _, w := range lane {
+		kept, err := e.order.wait(ctx, w.place)
+		if err == nil {
+			w.delivery.hold = kept
+			err = e.retry.ConsumeLogs(context.WithValue(ctx, deliveryKey{}, w.delivery), token)
+		}
+		w.err = err
+		w.kept = err != nil && e.keeps && e.halted.Load() && w.delivery.unfinished()
+		if err != nil && !w.kept {
+			e.giveUp(w.delivery, err)
+		}
+		e.order.leave(w.place, w.kept)
+	}
+}
+
+// token is what goes through the retry: the delivery itself travels in the
+// context, where it remembers what is done from one attempt to the next.
+var token = func() plog.Logs {
+	logs := plog.NewLogs()
+	logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+	logs.MarkReadOnly()
+	return logs
+}()
+
+// result is what the queue, or without one the pipeline, is told: the records
+// that were not delivered, and those alone.
+func (e *notifyExporter) result(lanes [][]*work) error {
+	var first error
+	kept := false
+	remaining := plog.NewLogs()
+	for _, lane := range lanes {
+		for _, w := range lane {
+			if w.err == nil {
+				continue
+			}
+			if first == nil {
+				first = w.err
+			}
+			kept = kept || w.kept
+			w.copyTo(remaining)
+		}
+	}
+	switch {
+	case first == nil:
+		return nil
+	case kept:
+		return consumererror.NewLogs(e.toStorage, remaining)
+	case e.queued:
+		return nil // reported and counted record by record; the queue has nothing to add
+	}
+	return consumererror.NewLogs(first, remaining)
+}
+
+func (w *work) copyTo(logs plog.Logs) {
+	resourceLogs := logs.ResourceLogs().AppendEmpty()
+	w.resource.CopyTo(resourceLogs.Resource())
+	scopeLogs := resourceLogs.ScopeLogs().AppendEmpty()
+	w.scope.CopyTo(scopeLogs.Scope())
+	w.record.CopyTo(scopeLogs.LogRecords().AppendEmpty())
+}

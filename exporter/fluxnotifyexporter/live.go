@@ -1,0 +1,230 @@
+package fluxnotifyexporter
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configauth"
+	"go.opentelemetry.io/collector/config/configmiddleware"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/providers"
+	"github.com/fluxnotify/otelcol-flux/internal/secretdir"
+)
+
+// current holds the provider in use, and replaces it when its secrets change. A
+// delivery that has begun ends with the provider that it began with.
+type current struct {
+	config *Config
+	row    providers.Row
+	uid    string
+	set    component.TelemetrySettings
+	width  int
+
+	extensions map[component.ID]component.Component
+	watcher    *secretdir.Watcher
+
+	reloading sync.Mutex
+	from      resolved // what the provider in use was made of
+
+	mu       sync.RWMutex
+	instance *instance
+	retired  sync.WaitGroup
+}
+
+// instance is a provider and those who use it.
+type instance struct {
+	provider  notify.Provider
+	transport *http.Transport
+	users     sync.WaitGroup
+}
+
+func (c *current) start(ctx context.Context, host component.Host) error {
+	c.extensions = host.GetExtensions()
+	r, err := c.config.resolve(c.row, c.uid)
+	if err != nil {
+		return err
+	}
+	for _, warning := range r.warnings {
+		c.set.Logger.Warn(warning)
+	}
+	if c.instance, err = c.make(ctx, r); err != nil {
+		return err
+	}
+	c.from = r
+	if c.config.SecretDir == "" {
+		return nil
+	}
+	if c.watcher, err = secretdir.Watch(c.config.SecretDir, c.reload); err != nil {
+		return fmt.Errorf("secret_dir: %w", err)
+	}
+	c.reload() // it may have changed between the reading and the watch
+	return nil
+}
+
+// acquire gives the provider in use; release must be called after.
+func (c *current) acquire() (provider notify.Provider, release func()) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	c.instance.users.Add(1)
+	return c.instance.provider, c.instance.users.Done
+}
+
+// reload replaces the provider if the secret folder means something else now. A
+// broken folder changes nothing: what worked stays in use.
+func (c *current) reload() {
+	c.reloading.Lock()
+	defer c.reloading.Unlock()
+	r, err := c.config.resolve(c.row, c.uid)
+	if err == nil && reflect.DeepEqual(r, c.from) {
+		return
+	}
+	var next *instance
+	if err == nil {
+		next, err = c.make(context.Background(), r)
+	}
+	if err != nil {
+		c.set.Logger.Warn("the changed secret cannot be used, the one before stays in use", zap.Error(err))
+		return
+	}
+	c.from = r
+	c.mu.Lock()
+	old := c.instance
+	c.instance = next
+	c.mu.Unlock()
+	c.set.Logger.Info("the changed secret is in use", zap.String("secret_dir", c.config.SecretDir))
+	c.retired.Go(func() { c.retire(context.Background(), old) })
+}
+
+func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
+	tap := &transportTap{}
+	client, err := r.httpClient(ctx, c.extensions, c.set, clientUse{tap: tap, width: c.width})
+	if err != nil {
+		return nil, err
+	}
+	s := r.settings
+	s.HTTP, s.Logger = client, c.set.Logger
+	if r.tlsGiven {
+		if s.TLS, err = loadTLS(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	provider, err := c.row.New(s)
+	if err != nil {
+		return nil, err
+	}
+	if starter, ok := provider.(notify.Starter); ok {
+		if err := starter.Start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &instance{provider: provider, transport: tap.transport}, nil
+}
+
+// retire ends a provider when its last delivery has ended.
+func (c *current) retire(ctx context.Context, i *instance) {
+	i.users.Wait()
+	if stopper, ok := i.provider.(notify.Stopper); ok {
+		if err := stopper.Shutdown(ctx); err != nil {
+			c.set.Logger.Warn("closing the connection to the endpoint", zap.Error(err))
+		}
+	}
+	if i.transport != nil {
+		i.transport.CloseIdleConnections()
+	}
+}
+
+func (c *current) shutdown(ctx context.Context) error {
+	var err error
+	if c.watcher != nil {
+		err = c.watcher.Close()
+		c.watcher = nil
+	}
+	c.retired.Wait()
+	if c.instance != nil {
+		c.retire(ctx, c.instance)
+		c.instance = nil
+	}
+	return err
+}
+
+func loadTLS(ctx context.Context, r resolved) (*tls.Config, error) {
+	config, err := r.client.TLS.LoadTLSConfig(ctx)
+	if err != nil {
+		return nil, errors.New("tls: the certificates cannot be loaded")
+	}
+	return config, nil
+}
+
+// clientUse is what an HTTP client is made for.
+type clientUse struct {
+	tap *transportTap
+	// width is how many requests there can be at once, and so connections.
+	width int
+}
+
+// validationOnly makes a client that sends nothing.
+var validationOnly = clientUse{width: 1}
+
+// httpClient makes the client of a provider. It is not instrumented: spans and
+// metrics of an HTTP client carry the address, which for many types is the
+// secret.
+func (r *resolved) httpClient(ctx context.Context, extensions map[component.ID]component.Component, set component.TelemetrySettings, use clientUse) (*http.Client, error) {
+	config := r.client
+	if config.MaxConnsPerHost == 0 {
+		config.MaxConnsPerHost = use.width
+	}
+	if config.MaxIdleConnsPerHost == 0 {
+		config.MaxIdleConnsPerHost = config.MaxConnsPerHost
+	}
+	config.Timeout = 0 // the exporter's context bounds requests, and says so in the error
+	if use.tap != nil {
+		extensions = maps.Clone(extensions)
+		if extensions == nil {
+			extensions = map[component.ID]component.Component{}
+		}
+		extensions[tapID] = use.tap
+		config.Middlewares = append(config.Middlewares[:len(config.Middlewares):len(config.Middlewares)], configmiddleware.Config{ID: tapID})
+	} else {
+		// Extensions exist only in a running collector.
+		config.Auth, config.Middlewares = configoptional.None[configauth.Config](), nil
+	}
+	set.TracerProvider, set.MeterProvider = nil, nil
+	client, err := config.ToClient(ctx, extensions, set)
+	if err != nil {
+		return nil, fmt.Errorf("tls, proxy_url, auth or compression: %w", err)
+	}
+	client.CheckRedirect = httpsend.NoRedirects
+	return client, nil
+}
+
+// transportTap is a middleware that changes nothing: it remembers the innermost
+// transport, whose idle connections nothing else would close.
+type transportTap struct {
+	component.StartFunc
+	component.ShutdownFunc
+	transport *http.Transport
+}
+
+var tapID = component.MustNewIDWithName("flux_notify", "transport_tap")
+
+var _ extensionmiddleware.HTTPClient = (*transportTap)(nil)
+
+// GetHTTPRoundTripper implements extensionmiddleware.HTTPClient.
+func (t *transportTap) GetHTTPRoundTripper(context.Context) (extensionmiddleware.WrapHTTPRoundTripperFunc, error) {
+	return func(_ context.Context, base http.RoundTripper) (http.RoundTripper, error) {
+		t.transport, _ = base.(*http.Transport)
+		return base, nil
+	}, nil
+}

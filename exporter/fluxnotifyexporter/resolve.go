@@ -1,0 +1,228 @@
+package fluxnotifyexporter
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configtls"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/providers"
+	"github.com/fluxnotify/otelcol-flux/internal/secretdir"
+)
+
+// resolved is the configuration with the secret folder's values in place.
+type resolved struct {
+	settings notify.Settings
+	client   confighttp.ClientConfig
+	// tlsGiven tells whether anything of TLS is configured: a bus speaks TLS
+	// only then.
+	tlsGiven bool
+	warnings []string
+}
+
+// resolve reads the secret folder, if there is one. Whatever is broken in it is
+// an error that names the file; what is merely missing is left to the settings.
+func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
+	r := resolved{
+		settings: notify.Settings{
+			Address:        string(c.Address),
+			Channel:        c.Channel,
+			Username:       c.Username,
+			Password:       string(c.Password),
+			Token:          string(c.Token),
+			UID:            uid,
+			ConnectTimeout: c.ClientConfig.Timeout,
+			Secrets:        map[string]string{},
+		},
+		client: c.ClientConfig,
+	}
+	for name, value := range c.ClientConfig.Headers.Iter {
+		if err := r.addHeader(name, string(value)); err != nil {
+			return resolved{}, fmt.Errorf("headers: %w", err)
+		}
+	}
+	r.client.Headers = nil // the provider sets them, where it means to
+	if c.SecretDir != "" {
+		secret, err := secretdir.Read(c.SecretDir)
+		if err != nil {
+			return resolved{}, fmt.Errorf("secret_dir: %w", err)
+		}
+		if err := r.apply(secret, row); err != nil {
+			return resolved{}, fmt.Errorf("secret_dir: %w", err)
+		}
+	}
+	if err := r.checkProxy(); err != nil {
+		return resolved{}, err
+	}
+	if err := r.checkRequired(row, c.SecretDir); err != nil {
+		return resolved{}, err
+	}
+	var none configtls.ClientConfig
+	r.tlsGiven = r.client.TLS.CAFile != none.CAFile || r.client.TLS.CAPem != "" || r.client.TLS.CertFile != "" ||
+		r.client.TLS.CertPem != "" || r.client.TLS.ServerName != "" || r.client.TLS.InsecureSkipVerify
+	return r, nil
+}
+
+// apply lets the keys of a secret override settings. Those that the type does
+// not use are ignored, as in Flux: a Secret may serve several readers.
+func (r *resolved) apply(secret secretdir.Secret, row providers.Row) error {
+	s := &r.settings
+	for _, key := range []struct {
+		name   string
+		target *string
+		use    providers.Use
+	}{
+		{"address", &s.Address, row.Address},
+		{"username", &s.Username, row.Username},
+		{"password", &s.Password, row.Password},
+		{"token", &s.Token, row.Token},
+		{"proxy", &r.client.ProxyURL, httpOnly(row)},
+	} {
+		value, ok := secret[key.name]
+		if !ok || key.use == providers.Unused {
+			continue
+		}
+		*key.target = trimmed(value)
+		if key.name == "token" && row.RawToken {
+			*key.target = string(value)
+		}
+	}
+	for _, name := range row.Secrets {
+		if value, ok := secret[name]; ok {
+			s.Secrets[name] = trimmed(value)
+		}
+	}
+	if value, ok := secret["headers"]; ok && row.Headers != providers.Unused {
+		if err := r.addHeaders(value); err != nil {
+			return fmt.Errorf("file headers: %w", err)
+		}
+	}
+	return r.applyTLS(secret)
+}
+
+// trimmed drops the white space that editors and shells leave around a value.
+func trimmed(value []byte) string { return strings.TrimSpace(string(value)) }
+
+func (r *resolved) addHeaders(text []byte) error {
+	var headers map[string]yaml.Node
+	if err := yaml.Unmarshal(text, &headers); err != nil {
+		return errors.New("is not a YAML map of header names and values")
+	}
+	names := make([]string, 0, len(headers))
+	for name := range headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		node := headers[name]
+		if node.Kind != yaml.ScalarNode {
+			return fmt.Errorf("the value of %s is not a text or a number", name)
+		}
+		value := node.Value
+		if node.Tag == "!!null" {
+			value = ""
+		}
+		if err := r.addHeader(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *resolved) addHeader(name, value string) error {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return fmt.Errorf("%q is not the name of a header", name)
+	}
+	value = strings.TrimRight(value, "\r\n")
+	if !httpguts.ValidHeaderFieldValue(value) {
+		return fmt.Errorf("the value of %s has characters that a header cannot have", name)
+	}
+	r.settings.Headers = append(r.settings.Headers, notify.Header{Name: name, Value: value})
+	return nil
+}
+
+// deprecatedTLS are the names that Flux gave to the keys first.
+var deprecatedTLS = []struct{ old, name string }{
+	{"caFile", "ca.crt"},
+	{"certFile", "tls.crt"},
+	{"keyFile", "tls.key"},
+}
+
+func (r *resolved) applyTLS(secret secretdir.Secret) error {
+	pem := map[string][]byte{}
+	for _, key := range deprecatedTLS {
+		if value, ok := secret[key.old]; ok {
+			r.warnings = append(r.warnings, fmt.Sprintf("secret_dir: the key %s is deprecated, call it %s", key.old, key.name))
+			pem[key.name] = value
+		}
+		if value, ok := secret[key.name]; ok {
+			pem[key.name] = value
+		}
+	}
+	target := &r.client.TLS
+	if ca, ok := pem["ca.crt"]; ok {
+		if !x509.NewCertPool().AppendCertsFromPEM(ca) {
+			return errors.New("file ca.crt: holds no certificate in PEM form")
+		}
+		target.CAFile, target.CAPem = "", configopaque.String(ca)
+	}
+	cert, hasCert := pem["tls.crt"]
+	key, hasKey := pem["tls.key"]
+	switch {
+	case hasCert != hasKey:
+		return errors.New("files tls.crt and tls.key: one is missing, they go together")
+	case hasCert:
+		if _, err := tls.X509KeyPair(cert, key); err != nil {
+			return errors.New("files tls.crt and tls.key: are not a certificate and its key in PEM form")
+		}
+		target.CertFile, target.CertPem = "", configopaque.String(cert)
+		target.KeyFile, target.KeyPem = "", configopaque.String(key)
+	}
+	return nil
+}
+
+func (r *resolved) checkProxy() error {
+	if r.client.ProxyURL == "" {
+		return nil
+	}
+	u, err := url.Parse(r.client.ProxyURL)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return errors.New("proxy_url: must be a URL such as http://proxy.example.com:3128 (the key proxy of secret_dir overrides it)")
+	}
+	return nil
+}
+
+func (r *resolved) checkRequired(row providers.Row, secretDir string) error {
+	var errs []error
+	for _, s := range []struct {
+		key, value string
+		use        providers.Use
+		inSecret   bool
+	}{
+		{"address", r.settings.Address, row.Address, true},
+		{"channel", r.settings.Channel, row.Channel, false},
+		{"username", r.settings.Username, row.Username, true},
+		{"password", r.settings.Password, row.Password, true},
+		{"token", r.settings.Token, row.Token, true},
+	} {
+		if s.use != providers.Required || s.value != "" {
+			continue
+		}
+		hint := ""
+		if s.inSecret && secretDir != "" {
+			hint = ", here or as the file " + s.key + " of secret_dir"
+		}
+		errs = append(errs, fmt.Errorf("%s: must be set for the type %s%s", s.key, row.Type, hint))
+	}
+	return errors.Join(errs...)
+}

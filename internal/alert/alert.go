@@ -1,0 +1,174 @@
+package alert
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// The rules by which an alert filters an event, named after its settings.
+const (
+	RuleSuspend       = "suspend"
+	RuleEventSources  = "event_sources"
+	RuleEventSeverity = "event_severity"
+	RuleExclusionList = "exclusion_list"
+	RuleInclusionList = "inclusion_list"
+)
+
+// progress is the order in which an alert applies its rules.
+var progress = []string{RuleSuspend, RuleEventSources, RuleEventSeverity, RuleExclusionList, RuleInclusionList}
+
+// Nearer is, of two rules by which alerts filtered the same event, that of the
+// alert which came nearer to wanting it.
+func Nearer(a, b string) string {
+	if slices.Index(progress, b) > slices.Index(progress, a) {
+		return b
+	}
+	return a
+}
+
+// Alert is a configured alert, its expressions compiled.
+type Alert struct {
+	ref        notify.Alert
+	suspend    bool
+	errorsOnly bool
+	sources    []source
+	include    []*regexp.Regexp
+	exclude    []*regexp.Regexp
+	metadata   map[string]string
+	summary    string
+
+	logger *zap.Logger
+	warned sync.Map // metadata keys whose conflict was logged
+}
+
+type source struct {
+	kind, name, namespace pattern
+	labels                map[string]string
+}
+
+// New makes an alert of a valid configuration.
+func New(c *Config, logger *zap.Logger) (*Alert, error) {
+	include, err := compile("inclusion_list", c.InclusionList)
+	if err != nil {
+		return nil, err
+	}
+	exclude, err := compile("exclusion_list", c.ExclusionList)
+	if err != nil {
+		return nil, err
+	}
+	a := &Alert{
+		ref:        notify.Alert{Name: c.Name, Namespace: c.Namespace, UID: c.UID},
+		suspend:    c.Suspend,
+		errorsOnly: c.EventSeverity == fluxevent.SeverityError,
+		include:    include,
+		exclude:    exclude,
+		metadata:   c.EventMetadata,
+		summary:    c.Summary,
+		logger:     logger,
+	}
+	if a.ref.UID == "" {
+		a.ref.UID = DeriveUID("alert", c.Namespace, c.Name)
+	}
+	for i := range c.EventSources {
+		s := &c.EventSources[i]
+		namespace := s.Namespace
+		if namespace == "" {
+			namespace = c.Namespace
+		}
+		a.sources = append(a.sources, source{
+			kind:      pattern(s.Kind),
+			name:      pattern(orAny(s.Name)),
+			namespace: pattern(orAny(namespace)),
+			labels:    s.MatchLabels,
+		})
+	}
+	return a, nil
+}
+
+// DeriveUID makes an identity that stays the same over restarts out of names
+// that do: a UUID version 5, so that it looks like the ones of Kubernetes.
+func DeriveUID(parts ...string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("fluxnotify:"+strings.Join(parts, "/"))).String()
+}
+
+func orAny(s string) string {
+	if s == "" {
+		return "*"
+	}
+	return s
+}
+
+// Filters tells whether this alert leaves the event out, and by which rule.
+func (a *Alert) Filters(e *fluxevent.Event) (rule string, filtered bool) {
+	switch {
+	case a.suspend:
+		return RuleSuspend, true
+	case !a.wantsObject(e):
+		return RuleEventSources, true
+	case a.errorsOnly && !e.IsError():
+		return RuleEventSeverity, true
+	case matchesAny(a.exclude, e.Message):
+		return RuleExclusionList, true
+	case len(a.include) > 0 && !matchesAny(a.include, e.Message):
+		return RuleInclusionList, true
+	}
+	return "", false
+}
+
+func (a *Alert) wantsObject(e *fluxevent.Event) bool {
+	if len(a.sources) == 0 {
+		return true
+	}
+	for i := range a.sources {
+		if a.sources[i].matches(e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *source) matches(e *fluxevent.Event) bool {
+	o := &e.InvolvedObject
+	if !s.kind.matches(o.Kind) || !s.name.matches(o.Name) || !s.namespace.matches(o.Namespace) {
+		return false
+	}
+	for key, value := range s.labels {
+		if have, ok := e.Labels[key]; !ok || have != value {
+			return false
+		}
+	}
+	return true
+}
+
+// pattern is a name, or one with * in it. Kubernetes' names hold none of the
+// characters that mean something to path.Match.
+type pattern string
+
+func (p pattern) matches(s string) bool {
+	if p == "*" || string(p) == s {
+		return true
+	}
+	if strings.IndexByte(string(p), '*') < 0 {
+		return false
+	}
+	ok, _ := path.Match(string(p), s)
+	return ok
+}
+
+func matchesAny(expressions []*regexp.Regexp, message string) bool {
+	for _, re := range expressions {
+		if re.MatchString(message) {
+			return true
+		}
+	}
+	return false
+}

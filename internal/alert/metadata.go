@@ -1,0 +1,95 @@
+package alert
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// summaryKey is the metadata key that Flux's deprecated Alert.spec.summary sets.
+const summaryKey = "summary"
+
+// Everything is what an exporter without alerts makes of an event.
+func Everything(e fluxevent.Event) *notify.Notification {
+	var c combination
+	c.addGroup(&e, fluxevent.Group)
+	c.addObjectGroup(&e)
+	return notify.New(e, c.fields(), notify.Alert{})
+}
+
+// Notify makes the notification that this alert wants of an event that it does
+// not filter. Its metadata comes, later ones winning, from the event's keys for
+// whoever is notified, the alert's event_metadata, its summary, and the keys of
+// the object's own API group.
+func (a *Alert) Notify(e fluxevent.Event) *notify.Notification {
+	var c combination
+	c.addGroup(&e, fluxevent.Group)
+	for key, value := range a.metadata {
+		c.set(notify.Field{Key: key, Value: value, Operator: true})
+	}
+	if a.summary != "" {
+		c.set(notify.Field{Key: summaryKey, Value: a.summary, Operator: true})
+	}
+	c.addObjectGroup(&e)
+	a.warn(c.conflicts, &e)
+	return notify.New(e, c.fields(), a.ref)
+}
+
+// warn says once for every key that its value is hidden by another.
+func (a *Alert) warn(conflicts []string, e *fluxevent.Event) {
+	for _, key := range conflicts {
+		if _, known := a.warned.LoadOrStore(key, true); known {
+			continue
+		}
+		a.logger.Warn("a metadata key has several values, only one is sent: rename it in the alert or in the object's annotations",
+			zap.String("alert", a.ref.Namespace+"/"+a.ref.Name), zap.String("key", key),
+			zap.String("object", e.InvolvedObject.Kind+"/"+e.InvolvedObject.Namespace+"/"+e.InvolvedObject.Name))
+	}
+}
+
+type combination struct {
+	values    map[string]notify.Field
+	conflicts []string
+}
+
+func (c *combination) set(f notify.Field) {
+	if c.values == nil {
+		c.values = map[string]notify.Field{}
+	}
+	if old, taken := c.values[f.Key]; taken && old.Value != f.Value {
+		c.conflicts = append(c.conflicts, f.Key)
+	}
+	c.values[f.Key] = f
+}
+
+// addGroup takes the keys of an API group, without their prefix.
+func (c *combination) addGroup(e *fluxevent.Event, group string, except ...string) {
+	for key, value := range e.Metadata {
+		if len(key) <= len(group)+1 || key[len(group)] != '/' || !strings.HasPrefix(key, group) {
+			continue
+		}
+		name := key[len(group)+1:]
+		if !slices.Contains(except, name) {
+			c.set(notify.Field{Key: name, Value: value})
+		}
+	}
+}
+
+// addObjectGroup takes the keys of the object's group but those that are the
+// controllers' own business. An object of no known group has none.
+func (c *combination) addObjectGroup(e *fluxevent.Event) {
+	group := e.InvolvedObject.Group()
+	if group == "" || group == fluxevent.Group {
+		return
+	}
+	c.addGroup(e, group, "checksum", "digest", "token")
+}
+
+func (c *combination) fields() []notify.Field {
+	return slices.Collect(maps.Values(c.values))
+}

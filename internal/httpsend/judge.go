@@ -1,0 +1,139 @@
+package httpsend
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// maxDelay bounds what an endpoint may ask for.
+const maxDelay = time.Hour
+
+// judge says what an answer means; nil is success. Its return type is error, so
+// that success is no non-nil interface around a nil pointer.
+func (t *Target) judge(a Answer) error {
+	if t.options.Judge != nil {
+		verdict, ok := t.options.Judge(a)
+		if ok && verdict == nil {
+			return nil
+		}
+		if ok {
+			verdict.Delay = clamp(verdict.Delay)
+			verdict.Err = errors.New(t.secrets.quote([]byte(t.address.Host + " " + verdict.Err.Error())))
+			return verdict
+		}
+	}
+	if a.Status >= 200 && a.Status < 300 {
+		return nil
+	}
+	e := &notify.Error{Type: strconv.Itoa(a.Status), Err: t.describe(a)}
+	delay, asked := RetryAfter(a.Header, t.options.Now())
+	switch {
+	case a.Status == http.StatusTooManyRequests,
+		asked && a.Status == http.StatusServiceUnavailable,
+		rateLimited(a):
+		e.Class, e.Delay = notify.Throttled, delay
+	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly,
+		a.Status >= 500 && a.Status != http.StatusNotImplemented:
+		e.Class = notify.Retryable
+	default:
+		e.Class = notify.Permanent
+	}
+	return e
+}
+
+// rateLimited recognises a refusal that is one of rate and not of rights: some
+// endpoints answer 403 when a quota is used up.
+func rateLimited(a Answer) bool {
+	if a.Status != http.StatusUnauthorized && a.Status != http.StatusForbidden {
+		return false
+	}
+	return a.Header.Get("Retry-After") != "" || a.Header.Get("X-Ratelimit-Remaining") == "0"
+}
+
+func (t *Target) describe(a Answer) error {
+	if a.Status >= 300 && a.Status < 400 {
+		return fmt.Errorf("%s answered %d and points to %s, which is not followed: set address to where it leads",
+			t.address.Host, a.Status, redirectHost(a.Header.Get("Location")))
+	}
+	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
+	if answer := t.secrets.quote(a.Body); answer != "" {
+		return fmt.Errorf("%s answered %s: %s", t.address.Host, status, answer)
+	}
+	return fmt.Errorf("%s answered %s", t.address.Host, status)
+}
+
+func redirectHost(location string) string {
+	u, err := url.Parse(location)
+	if err != nil || location == "" {
+		return "nowhere"
+	}
+	if u.Host == "" {
+		return "another path"
+	}
+	return u.Host
+}
+
+// RetryAfter reads how long an endpoint asks to wait, in seconds or until a
+// date, or by the reset time of a used-up rate limit.
+func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	if v := h.Get("Retry-After"); v != "" {
+		if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds >= 0 {
+			return clamp(time.Duration(min(seconds, maxDelay.Seconds()) * float64(time.Second))), true
+		}
+		if date, err := http.ParseTime(v); err == nil {
+			return clamp(date.Sub(now)), true
+		}
+	}
+	if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
+		const aYear = 365 * 24 * 3600 // a smaller number counts seconds from now
+		if reset > aYear {
+			return clamp(time.Unix(reset, 0).Sub(now)), true
+		}
+		return clamp(time.Duration(max(reset, 0)) * time.Second), true
+	}
+	return 0, false
+}
+
+func clamp(d time.Duration) time.Duration {
+	return min(max(d, 0), maxDelay)
+}
+
+// transportError classifies what happened before there was an answer.
+func (t *Target) transportError(ctx context.Context, err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // its text holds the whole address
+	}
+	e := &notify.Error{Class: notify.Retryable, Type: "connection"}
+	var timeout net.Error
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		e.Type = "timeout"
+	case untrusted(err):
+		e.Type, e.Class = "tls", notify.Permanent
+	}
+	e.Err = t.secrets.clean(fmt.Errorf("%s: %w", t.address.Host, err))
+	return e
+}
+
+// untrusted tells a certificate that will not do from one that is not valid at
+// the moment: the latter will be renewed.
+func untrusted(err error) bool {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) {
+		return invalid.Reason != x509.Expired
+	}
+	var verification *tls.CertificateVerificationError
+	return errors.As(err, &verification)
+}

@@ -1,0 +1,199 @@
+// Package nats publishes events as JSON to a NATS subject.
+//
+// Nothing is escaped or shortened: a machine reads it. One connection serves
+// every notification and reconnects for ever. Nothing is buffered while it is
+// away: the exporter's queue does that, and knows what was delivered.
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// Provider publishes to one subject.
+type Provider struct {
+	servers string
+	subject string
+	options []nats.Option
+
+	mu   sync.Mutex
+	conn *nats.Conn
+}
+
+// New makes a provider of the URLs of servers and a subject. Credentials are a
+// creds file's content, else an nkey seed, else user name and password, else
+// those in the URLs.
+func New(s notify.Settings) (notify.Provider, error) {
+	if err := checkServers(s.Address); err != nil {
+		return nil, err
+	}
+	if err := checkSubject(s.Channel); err != nil {
+		return nil, err
+	}
+	options := []nats.Option{
+		nats.Name("otelcol-flux " + s.UID),
+		nats.Timeout(s.ConnectTimeout),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // rotated credentials may be on their way
+		nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // Deliver reports them
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				s.Logger.Debug("nats connection lost, reconnecting", zap.Error(err))
+			}
+		}),
+	}
+	auth, err := authenticate(s)
+	if err != nil {
+		return nil, err
+	}
+	if auth != nil {
+		options = append(options, auth)
+	}
+	if s.TLS != nil {
+		options = append(options, nats.Secure(s.TLS.Clone()))
+	}
+	return &Provider{servers: s.Address, subject: s.Channel, options: options}, nil
+}
+
+func checkServers(address string) error {
+	if address == "" {
+		return errors.New("address: must be set to the URL of a NATS server such as nats://nats.example.com:4222, or to several with commas between them")
+	}
+	for _, server := range strings.Split(address, ",") {
+		server = strings.TrimSpace(server)
+		if !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		u, err := url.Parse(server)
+		if err != nil || u.Hostname() == "" {
+			return errors.New("address: every server must be a URL such as nats://nats.example.com:4222")
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+		default:
+			return fmt.Errorf("address: the scheme %q is not one of nats, tls, ws, wss", u.Scheme)
+		}
+	}
+	return nil
+}
+
+func checkSubject(subject string) error {
+	if subject == "" {
+		return errors.New("channel: must be set to the subject to publish to, such as flux.events")
+	}
+	for _, token := range strings.Split(subject, ".") {
+		if token == "" || strings.ContainsAny(token, "*> \t\r\n") {
+			return fmt.Errorf("channel: %q is not a subject that can be published to: no spaces, no wildcards, no empty parts between dots", subject)
+		}
+	}
+	return nil
+}
+
+func authenticate(s notify.Settings) (nats.Option, error) {
+	switch {
+	case s.Secrets["creds"] != "":
+		return nats.UserCredentialBytes([]byte(s.Secrets["creds"])), nil
+	case s.Secrets["nkey"] != "":
+		pair, err := nkeys.FromSeed([]byte(s.Secrets["nkey"]))
+		if err != nil {
+			return nil, errors.New("nkey: is not an nkey seed (SU…)")
+		}
+		public, err := pair.PublicKey()
+		if err != nil {
+			return nil, errors.New("nkey: is not an nkey seed (SU…)")
+		}
+		return nats.Nkey(public, pair.Sign), nil
+	case s.Username != "" || s.Password != "":
+		return nats.UserInfo(s.Username, s.Password), nil
+	}
+	return nil, nil
+}
+
+// Start implements notify.Starter. It does not wait for the server.
+func (p *Provider) Start(context.Context) error {
+	conn, err := nats.Connect(p.servers, p.options...)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	p.mu.Lock()
+	p.conn = conn
+	p.mu.Unlock()
+	return nil
+}
+
+// Render implements notify.Provider.
+func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
+	body, err := json.Marshal(n.Event)
+	if err != nil {
+		return nil, errors.New("the event cannot be written as JSON")
+	}
+	return []notify.Payload{{Body: body}}, nil
+}
+
+// Deliver implements notify.Provider. It returns once the server has the
+// message: the answer to a flush comes after all that was sent before it.
+func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
+	p.mu.Lock()
+	conn := p.conn
+	p.mu.Unlock()
+	if conn == nil || conn.IsClosed() {
+		return notify.Retryablef("connection", "not connected")
+	}
+	if !conn.IsConnected() {
+		return notConnected(conn)
+	}
+	if size, limit := int64(len(payload.Body)), conn.MaxPayload(); size > limit {
+		return notify.Permanentf("too_large", "the event has %d bytes, the server takes %d: raise max_payload there", size, limit)
+	}
+	if err := conn.Publish(p.subject, payload.Body); err != nil {
+		return notify.Retryablef("connection", "publish: %w", err)
+	}
+	if err := conn.FlushWithContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			return notify.Retryablef("timeout", "the server does not answer: %w", err)
+		}
+		return notify.Retryablef("connection", "flush: %w", err)
+	}
+	// A refusal comes before the answer to the flush, and stays until the
+	// server, its permissions changed, has made the client connect again.
+	if err := conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return notify.Permanentf("denied", "the server does not let this user publish to %q", p.subject)
+	}
+	return nil
+}
+
+func notConnected(conn *nats.Conn) error {
+	if err := conn.LastError(); err != nil {
+		return notify.Retryablef("connection", "not connected: %w", err)
+	}
+	return notify.Retryablef("connection", "not connected")
+}
+
+// Shutdown implements notify.Stopper. Whatever was delivered was flushed.
+func (p *Provider) Shutdown(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	return nil
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Starter  = (*Provider)(nil)
+	_ notify.Stopper  = (*Provider)(nil)
+)

@@ -1,0 +1,169 @@
+package fluxeventreceiver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/text"
+)
+
+// retryAfter is when a sender may come again, in seconds. Flux's client repeats
+// five times and takes the hint.
+const retryAfter = "5"
+
+// The reasons of refusals, for the metric.
+const (
+	reasonNotAnEvent = "not_an_event"
+	reasonSignature  = "signature"
+	reasonTooLarge   = "too_large"
+	reasonEncoding   = "encoding"
+	reasonUnreadable = "unreadable"
+	reasonPipeline   = "pipeline"
+)
+
+// format names the receiver's input in receiverhelper's spans.
+const format = "flux_event"
+
+func (r *eventReceiver) newServer(ctx context.Context, host component.Host) (*http.Server, error) {
+	return r.config.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings,
+		http.HandlerFunc(r.serve), confighttp.WithErrorHandler(r.refuseEncoding))
+}
+
+func (r *eventReceiver) serve(w http.ResponseWriter, req *http.Request) {
+	switch req.URL.Path {
+	case r.config.HealthPath:
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			notAllowed(w, "GET, HEAD")
+			return
+		}
+		answer(w, http.StatusOK, "ok")
+	case r.config.Path:
+		if req.Method != http.MethodPost {
+			notAllowed(w, "POST")
+			return
+		}
+		r.post(w, req)
+	default:
+		answer(w, http.StatusNotFound, "not found: events are posted to "+r.config.Path)
+	}
+}
+
+func notAllowed(w http.ResponseWriter, allowed string) {
+	w.Header().Set("Allow", allowed)
+	answer(w, http.StatusMethodNotAllowed, "method not allowed, expected "+allowed)
+}
+
+// answer writes one line.
+func answer(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text.Printable(line)+"\n")
+}
+
+// buffers holds what bodies are read into; nothing of an event refers to them.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxPooled is the largest buffer that is kept, in bytes.
+const maxPooled = 64 << 10
+
+func (r *eventReceiver) post(w http.ResponseWriter, req *http.Request) {
+	ctx := req.Context()
+	buffer := buffers.Get().(*bytes.Buffer)
+	buffer.Reset()
+	defer func() {
+		if buffer.Cap() <= maxPooled {
+			buffers.Put(buffer)
+		}
+	}()
+	if _, err := buffer.ReadFrom(req.Body); err != nil {
+		r.refuseBody(ctx, w, err)
+		return
+	}
+	if err := r.verifier.verify(req.Header, buffer.Bytes()); err != nil {
+		r.refuse(ctx, w, http.StatusUnauthorized, reasonSignature, err.Error())
+		return
+	}
+	event, err := fluxevent.Parse(buffer.Bytes())
+	if err != nil {
+		r.refuse(ctx, w, http.StatusBadRequest, reasonNotAnEvent, err.Error())
+		return
+	}
+	r.take(ctx, w, &event)
+}
+
+// take brings an event into the pipeline, unless it is known.
+func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *fluxevent.Event) {
+	entry, duplicate, err := r.known.enter(ctx, event)
+	if err != nil {
+		return // the sender has gone
+	}
+	if duplicate {
+		r.telemetry.ReceiverFluxEventDuplicates.Add(ctx, 1)
+		// Tells another collector's exporter that this is no rate limit.
+		w.Header().Set("X-Flux-Event", "duplicate")
+		answer(w, http.StatusTooManyRequests, "a duplicate: this event was accepted less than "+r.config.Deduplication.Interval.String()+" ago")
+		return
+	}
+	op := r.obs.StartLogsOp(ctx)
+	err = r.next.ConsumeLogs(op, fluxevent.ToLogs(event, time.Now()))
+	r.obs.EndLogsOp(op, format, 1, err)
+	if err != nil {
+		r.known.forget(entry)
+		r.refusePipeline(ctx, w, err)
+		return
+	}
+	r.known.accept(entry)
+	r.telemetry.ReceiverFluxEventAccepted.Add(ctx, 1)
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// refusePipeline answers so that Flux's client does the right thing: it repeats
+// 5xx, and gives up on 4xx.
+func (r *eventReceiver) refusePipeline(ctx context.Context, w http.ResponseWriter, err error) {
+	r.set.Logger.Debug("the pipeline did not take an event", zap.Error(err))
+	if consumererror.IsPermanent(err) {
+		r.refuse(ctx, w, http.StatusBadRequest, reasonPipeline, "the pipeline refuses this event for good")
+		return
+	}
+	w.Header().Set("Retry-After", retryAfter)
+	r.refuse(ctx, w, http.StatusServiceUnavailable, reasonPipeline, "the pipeline cannot take the event now, come again")
+}
+
+func (r *eventReceiver) refuseBody(ctx context.Context, w http.ResponseWriter, err error) {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		r.refuse(ctx, w, http.StatusRequestEntityTooLarge, reasonTooLarge, "the event is too large: "+err.Error())
+		return
+	}
+	r.refuse(ctx, w, http.StatusBadRequest, reasonUnreadable, "the body cannot be read: "+err.Error())
+}
+
+// refuseEncoding answers for confighttp, which decodes bodies before they come
+// here, and for its authentication.
+func (r *eventReceiver) refuseEncoding(w http.ResponseWriter, req *http.Request, message string, status int) {
+	reason := reasonEncoding
+	if strings.Contains(message, "exceeds max request body size") {
+		status, reason = http.StatusRequestEntityTooLarge, reasonTooLarge
+	}
+	r.refuse(req.Context(), w, status, reason, message)
+}
+
+func (r *eventReceiver) refuse(ctx context.Context, w http.ResponseWriter, status int, reason, line string) {
+	r.telemetry.ReceiverFluxEventRefused.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
+	answer(w, status, line)
+}
