@@ -15,7 +15,7 @@ import (
 // delivery is a record on its way, with the notifications that it owes. One
 // goroutine has it at a time.
 type delivery struct {
-	event fluxevent.Event
+	event *fluxevent.Event
 	owed  []*owed
 	// hold sends the record back to storage untried, because an earlier one of
 	// its object went there.
@@ -114,13 +114,8 @@ func (e *notifyExporter) deliver(ctx context.Context, provider notify.Provider, 
 	if e.drain.Err() != nil {
 		return errEnded
 	}
-	limit := e.config.ClientConfig.Timeout
-	if e.halted.Load() {
-		limit = min(limit, drainAttempt)
-	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	bounded, cancel := e.bound(ctx)
 	defer cancel()
-	defer context.AfterFunc(e.drain, cancel)()
 	begun := time.Now()
 	err := provider.Deliver(bounded, payload)
 	e.report.took(time.Since(begun), err)
@@ -133,6 +128,21 @@ func (e *notifyExporter) deliver(ctx context.Context, provider notify.Provider, 
 		e.gate.close(failed)
 	}
 	return failed
+}
+
+// bound limits an attempt to the time that a notification may take, or to what
+// the stop leaves. Contexts out of a queue are never cancelled; a caller's is.
+func (e *notifyExporter) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	parent, limit := e.working, e.config.ClientConfig.Timeout
+	if e.halted.Load() {
+		parent, limit = e.drain, min(limit, drainAttempt)
+	}
+	bounded, cancel := context.WithTimeout(parent, limit)
+	if ctx.Done() == nil {
+		return bounded, cancel
+	}
+	stop := context.AfterFunc(ctx, cancel)
+	return bounded, func() { stop(); cancel() }
 }
 
 // giveUp counts and logs the notifications that no retry will send.

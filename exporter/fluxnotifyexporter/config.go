@@ -141,7 +141,7 @@ func (c *Config) validateUse(row providers.Row) error {
 		{"proxy_url", c.ClientConfig.ProxyURL != "", httpOnly(row)},
 		{"auth", c.ClientConfig.Auth.HasValue(), httpOnly(row)},
 		{"compression", c.ClientConfig.Compression.IsCompressed(), httpOnly(row)},
-		{"cookies", c.ClientConfig.Cookies.HasValue(), httpOnly(row)},
+		{"cookies", c.ClientConfig.Cookies.HasValue(), providers.Unused},
 		{"middlewares", len(c.ClientConfig.Middlewares) > 0, httpOnly(row)},
 	} {
 		if s.set && s.use == providers.Unused {

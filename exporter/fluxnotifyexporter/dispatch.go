@@ -47,37 +47,42 @@ func (e *notifyExporter) lanes(logs plog.Logs) [][]*work {
 	for _, resourceLogs := range logs.ResourceLogs().All() {
 		for _, scopeLogs := range resourceLogs.ScopeLogs().All() {
 			for _, record := range scopeLogs.LogRecords().All() {
-				event := fluxevent.FromRecord(resourceLogs.Resource(), record, e.errorFrom)
-				key := keyOf(&event.InvolvedObject, record)
-				place := e.order.enter(key)
-				d := e.decide(event)
-				if d == nil {
-					e.order.leave(place, false)
+				w := e.enter(resourceLogs.Resource(), scopeLogs.Scope(), record)
+				if w == nil {
 					continue
 				}
-				i, known := index[key.object]
+				i, known := index[w.place.lane]
 				if !known {
 					i = len(lanes)
-					index[key.object] = i
+					index[w.place.lane] = i
 					lanes = append(lanes, nil)
 				}
-				lanes[i] = append(lanes[i], &work{
-					delivery: d, place: place,
-					resource: resourceLogs.Resource(), scope: scopeLogs.Scope(), record: record,
-				})
+				lanes[i] = append(lanes[i], w)
 			}
 		}
 	}
 	return lanes
 }
 
+// enter gives a record its place in the order; nil where nobody is to be told.
+func (e *notifyExporter) enter(resource pcommon.Resource, scope pcommon.InstrumentationScope, record plog.LogRecord) *work {
+	event := fluxevent.FromRecord(resource, record, e.errorFrom)
+	place := e.order.enter(keyOf(&event.InvolvedObject, record))
+	d := e.decide(&event)
+	if d == nil {
+		e.order.leave(place, false)
+		return nil
+	}
+	return &work{delivery: d, place: place, resource: resource, scope: scope, record: record}
+}
+
 // decide says which notifications a record owes; nil if none.
-func (e *notifyExporter) decide(event fluxevent.Event) *delivery {
+func (e *notifyExporter) decide(event *fluxevent.Event) *delivery {
 	if e.config.Suspend {
 		e.report.filtered(ruleSuspend)
 		return nil
 	}
-	if rule, filtered := e.row.Takes.Filters(&event); filtered {
+	if rule, filtered := e.row.Takes.Filters(event); filtered {
 		e.report.filtered(rule)
 		return nil
 	}
@@ -88,7 +93,7 @@ func (e *notifyExporter) decide(event fluxevent.Event) *delivery {
 	}
 	reason := alert.RuleSuspend
 	for _, a := range e.alerts {
-		rule, filtered := a.Filters(&event)
+		rule, filtered := a.Filters(event)
 		if !filtered {
 			d.owed = append(d.owed, &owed{notification: a.Notify(event)})
 			continue

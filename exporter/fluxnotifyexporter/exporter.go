@@ -64,9 +64,11 @@ type notifyExporter struct {
 	gate   gate
 	stop   chan struct{} // closed when the stop begins
 	halted atomic.Bool
-	drain  context.Context // ends when the stop must
-	ended  context.CancelFunc
-	once   sync.Once
+
+	// working bounds attempts that began before the stop, drain all of them.
+	working, drain       context.Context
+	endWorking, endDrain context.CancelFunc
+	once                 sync.Once
 }
 
 func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*notifyExporter, error) {
@@ -136,7 +138,8 @@ var _ exporter.Logs = (*notifyExporter)(nil)
 
 // Start implements component.Component.
 func (e *notifyExporter) Start(ctx context.Context, host component.Host) error {
-	e.drain, e.ended = context.WithCancel(context.Background())
+	e.drain, e.endDrain = context.WithCancel(context.Background())
+	e.working, e.endWorking = context.WithCancel(e.drain)
 	if err := e.current.start(ctx, host); err != nil {
 		return err
 	}
@@ -156,9 +159,9 @@ func (e *notifyExporter) Shutdown(ctx context.Context) error {
 	e.once.Do(func() {
 		e.halted.Store(true)
 		close(e.stop)
-		timer := time.AfterFunc(drainTime, e.ended)
-		defer timer.Stop()
-		defer e.ended()
+		defer time.AfterFunc(drainAttempt, e.endWorking).Stop()
+		defer time.AfterFunc(drainTime, e.endDrain).Stop()
+		defer e.endDrain()
 		for _, stop := range []component.ShutdownFunc{e.retry.Shutdown, e.queue.Shutdown, e.current.shutdown} {
 			if failed := stop(ctx); failed != nil && err == nil {
 				err = failed

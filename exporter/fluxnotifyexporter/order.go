@@ -35,7 +35,7 @@ type place struct {
 	lane    uint64
 	stamp   pcommon.Timestamp
 	arrived bool
-	first   chan struct{} // closed when no other place is before this one
+	first   chan struct{} // made by who waits, closed when no place is before this one
 }
 
 // laneKey finds an event again: its object, and when it was observed.
@@ -60,7 +60,6 @@ func (o *order) admit(keys []laneKey) []*place {
 		l := o.lane(key.object)
 		places[i] = newPlace(key)
 		l.places = append(l.places, places[i])
-		l.announce()
 	}
 	return places
 }
@@ -101,14 +100,13 @@ func (o *order) enter(key laneKey) *place {
 // that one of them went back to storage.
 func (o *order) wait(ctx context.Context, p *place) (kept bool, err error) {
 	for {
-		select {
-		case <-p.first:
-			return o.isKept(p), nil
-		default:
+		first, kept := o.look(p)
+		if first == nil {
+			return kept, nil
 		}
 		timer := time.NewTimer(strayAfter)
 		select {
-		case <-p.first:
+		case <-first:
 		case <-timer.C:
 			o.dropStrays(p)
 		case <-ctx.Done():
@@ -119,6 +117,20 @@ func (o *order) wait(ctx context.Context, p *place) (kept bool, err error) {
 	}
 }
 
+// look gives what to wait for, nil where p is first.
+func (o *order) look(p *place) (first chan struct{}, kept bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.lane(p.lane)
+	if l.places[0] == p {
+		return nil, l.kept
+	}
+	if p.first == nil {
+		p.first = make(chan struct{})
+	}
+	return p.first, false
+}
+
 // leave ends an event's place.
 func (o *order) leave(p *place, kept bool) {
 	o.mu.Lock()
@@ -127,12 +139,6 @@ func (o *order) leave(p *place, kept bool) {
 		o.lane(p.lane).kept = true
 	}
 	o.remove(p)
-}
-
-func (o *order) isKept(p *place) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.lane(p.lane).kept
 }
 
 // dropStrays gives up the places before p whose events never came.
@@ -169,18 +175,14 @@ func (o *order) remove(p *place) {
 	l.announce()
 }
 
-// announce tells the first place that it is.
+// announce tells the first place that it is, if it waits for that.
 func (l *lane) announce() {
-	if len(l.places) == 0 {
-		return
-	}
-	select {
-	case <-l.places[0].first:
-	default:
+	if len(l.places) > 0 && l.places[0].first != nil {
 		close(l.places[0].first)
+		l.places[0].first = nil
 	}
 }
 
 func newPlace(key laneKey) *place {
-	return &place{lane: key.object, stamp: key.stamp, first: make(chan struct{})}
+	return &place{lane: key.object, stamp: key.stamp}
 }

@@ -69,7 +69,9 @@ func keepInStorage(ctx context.Context, set exporter.Settings) (error, error) {
 		Resource:       set.Resource,
 	}
 	interrupted, err := exporterhelper.NewLogs(ctx, set, retry,
-		func(context.Context, plog.Logs) error { return errors.New("the collector stopped before the notification was sent") },
+		func(context.Context, plog.Logs) error {
+			return errors.New("the collector stopped before the notification was sent")
+		},
 		exporterhelper.WithRetry(retry))
 	if err != nil {
 		return nil, fmt.Errorf("retry_on_failure: %w", err)

@@ -55,6 +55,28 @@ type source struct {
 	labels                map[string]string
 }
 
+// pattern is a name, or one with * in it. Kubernetes' names hold none of the
+// other characters that mean something to path.Match.
+type pattern struct {
+	text      string
+	any, glob bool
+}
+
+func newPattern(text string) pattern {
+	return pattern{text: text, any: text == "*" || text == "", glob: strings.Contains(text, "*")}
+}
+
+func (p *pattern) matches(s string) bool {
+	if p.any || p.text == s {
+		return true
+	}
+	if !p.glob {
+		return false
+	}
+	ok, _ := path.Match(p.text, s)
+	return ok
+}
+
 // New makes an alert of a valid configuration.
 func New(c *Config, logger *zap.Logger) (*Alert, error) {
 	include, err := compile("inclusion_list", c.InclusionList)
@@ -85,9 +107,9 @@ func New(c *Config, logger *zap.Logger) (*Alert, error) {
 			namespace = c.Namespace
 		}
 		a.sources = append(a.sources, source{
-			kind:      pattern(s.Kind),
-			name:      pattern(orAny(s.Name)),
-			namespace: pattern(orAny(namespace)),
+			kind:      newPattern(s.Kind),
+			name:      newPattern(s.Name),
+			namespace: newPattern(namespace),
 			labels:    s.MatchLabels,
 		})
 	}
@@ -98,13 +120,6 @@ func New(c *Config, logger *zap.Logger) (*Alert, error) {
 // that do: a UUID version 5, so that it looks like the ones of Kubernetes.
 func DeriveUID(parts ...string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("fluxnotify:"+strings.Join(parts, "/"))).String()
-}
-
-func orAny(s string) string {
-	if s == "" {
-		return "*"
-	}
-	return s
 }
 
 // Filters tells whether this alert leaves the event out, and by which rule.
@@ -147,21 +162,6 @@ func (s *source) matches(e *fluxevent.Event) bool {
 		}
 	}
 	return true
-}
-
-// pattern is a name, or one with * in it. Kubernetes' names hold none of the
-// characters that mean something to path.Match.
-type pattern string
-
-func (p pattern) matches(s string) bool {
-	if p == "*" || string(p) == s {
-		return true
-	}
-	if strings.IndexByte(string(p), '*') < 0 {
-		return false
-	}
-	ok, _ := path.Match(string(p), s)
-	return ok
 }
 
 func matchesAny(expressions []*regexp.Regexp, message string) bool {

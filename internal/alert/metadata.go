@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,29 +14,29 @@ import (
 const summaryKey = "summary"
 
 // Everything is what an exporter without alerts makes of an event.
-func Everything(e fluxevent.Event) *notify.Notification {
-	var c combination
-	c.addGroup(&e, fluxevent.Group)
-	c.addObjectGroup(&e)
-	return notify.New(e, c.fields(), notify.Alert{})
+func Everything(e *fluxevent.Event) *notify.Notification {
+	c := newCombination(len(e.Metadata))
+	c.addGroup(e, fluxevent.Group)
+	c.addObjectGroup(e)
+	return notify.New(e, c.fields, notify.Alert{})
 }
 
 // Notify makes the notification that this alert wants of an event that it does
 // not filter. Its metadata comes, later ones winning, from the event's keys for
 // whoever is notified, the alert's event_metadata, its summary, and the keys of
 // the object's own API group.
-func (a *Alert) Notify(e fluxevent.Event) *notify.Notification {
-	var c combination
-	c.addGroup(&e, fluxevent.Group)
+func (a *Alert) Notify(e *fluxevent.Event) *notify.Notification {
+	c := newCombination(len(e.Metadata) + len(a.metadata) + 1)
+	c.addGroup(e, fluxevent.Group)
 	for key, value := range a.metadata {
 		c.set(notify.Field{Key: key, Value: value, Operator: true})
 	}
 	if a.summary != "" {
 		c.set(notify.Field{Key: summaryKey, Value: a.summary, Operator: true})
 	}
-	c.addObjectGroup(&e)
-	a.warn(c.conflicts, &e)
-	return notify.New(e, c.fields(), a.ref)
+	c.addObjectGroup(e)
+	a.warn(c.conflicts, e)
+	return notify.New(e, c.fields, a.ref)
 }
 
 // warn says once for every key that its value is hidden by another.
@@ -52,19 +51,47 @@ func (a *Alert) warn(conflicts []string, e *fluxevent.Event) {
 	}
 }
 
+// combination collects fields, each key once. index is made only where there
+// are so many that looking through them costs more.
 type combination struct {
-	values    map[string]notify.Field
+	fields    []notify.Field
+	index     map[string]int
 	conflicts []string
 }
 
-func (c *combination) set(f notify.Field) {
-	if c.values == nil {
-		c.values = map[string]notify.Field{}
+const few = 16
+
+func newCombination(most int) *combination {
+	c := &combination{fields: make([]notify.Field, 0, most)}
+	if most > few {
+		c.index = make(map[string]int, most)
 	}
-	if old, taken := c.values[f.Key]; taken && old.Value != f.Value {
+	return c
+}
+
+func (c *combination) find(key string) int {
+	if c.index != nil {
+		if i, ok := c.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(c.fields, func(f notify.Field) bool { return f.Key == key })
+}
+
+func (c *combination) set(f notify.Field) {
+	i := c.find(f.Key)
+	if i < 0 {
+		if c.index != nil {
+			c.index[f.Key] = len(c.fields)
+		}
+		c.fields = append(c.fields, f)
+		return
+	}
+	if c.fields[i].Value != f.Value {
 		c.conflicts = append(c.conflicts, f.Key)
 	}
-	c.values[f.Key] = f
+	c.fields[i] = f
 }
 
 // addGroup takes the keys of an API group, without their prefix.
@@ -88,8 +115,4 @@ func (c *combination) addObjectGroup(e *fluxevent.Event) {
 		return
 	}
 	c.addGroup(e, group, "checksum", "digest", "token")
-}
-
-func (c *combination) fields() []notify.Field {
-	return slices.Collect(maps.Values(c.values))
 }

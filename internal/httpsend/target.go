@@ -27,10 +27,11 @@ const (
 // Target is an endpoint and how to speak to it. Providers embed it, and have
 // Deliver by that.
 type Target struct {
-	client  *http.Client
-	address *url.URL
-	options Options
-	secrets redactor
+	transport http.RoundTripper // not the client: what that adds is to follow redirects
+	address   *url.URL
+	user      *url.Userinfo
+	options   Options
+	secrets   redactor
 }
 
 // Options are what types differ in.
@@ -63,9 +64,10 @@ func New(s notify.Settings, o Options) (*Target, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	secrets := newRedactor(s, address)
-	address.User = nil // providers that use it have read it from the settings
-	return &Target{client: s.HTTP, address: address, options: o, secrets: secrets}, nil
+	t := &Target{transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address)}
+	t.user, address.User = address.User, nil
+	t.address = address
+	return t, nil
 }
 
 // ParseAddress checks an address. Its errors do not repeat it, since it may be
@@ -90,7 +92,7 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.client.Do(req)
+	res, err := t.transport.RoundTrip(req)
 	if err != nil {
 		return t.transportError(ctx, err)
 	}
@@ -101,26 +103,30 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 		if t.options.Judge == nil {
 			return nil
 		}
+		if verdict, judges := t.options.Judge(Answer{Status: res.StatusCode, Header: res.Header}); !judges || verdict == nil {
+			return nil
+		}
 		return t.transportError(ctx, err)
 	}
 	return t.judge(Answer{Status: res.StatusCode, Header: res.Header, Body: body})
 }
 
+// asJSON is what payloads are unless they say otherwise.
+var asJSON = []string{"application/json"}
+
 func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, p.Method, "", bytes.NewReader(p.Body))
+	if err != nil {
+		return nil, notify.Permanentf("request", "the request cannot be made: %w", err)
+	}
 	u := *t.address
 	if p.Path != "" {
-		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+p.Path, ""
+		more := url.URL{Path: p.Path} // an escape in the address stays as it is
+		u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + more.EscapedPath()
+		u.Path = strings.TrimSuffix(u.Path, "/") + p.Path
 	}
-	req := (&http.Request{
-		Method:        p.Method,
-		URL:           &u,
-		Host:          u.Host,
-		Header:        make(http.Header, len(t.options.Header)+len(p.Header)+2),
-		Body:          io.NopCloser(bytes.NewReader(p.Body)),
-		ContentLength: int64(len(p.Body)),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.Body)), nil },
-	}).WithContext(ctx)
-	req.Header.Set("Content-Type", "application/json")
+	req.URL, req.Host = &u, u.Host
+	req.Header["Content-Type"] = asJSON
 	for _, header := range []http.Header{p.Header, t.options.Header} {
 		for name, values := range header {
 			req.Header[name] = values
@@ -128,6 +134,10 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 	}
 	if t.options.Sign != nil {
 		t.options.Sign(req, p.Body)
+	}
+	if t.user != nil && req.Header.Get("Authorization") == "" {
+		password, _ := t.user.Password()
+		req.SetBasicAuth(t.user.Username(), password)
 	}
 	return req, nil
 }

@@ -15,7 +15,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +84,7 @@ type Field struct {
 
 // Notification is one event as one alert wants it told.
 type Notification struct {
-	// Event is the event, its metadata replaced by that of Fields.
+	// Event is a copy of the event, its metadata replaced by that of Fields.
 	Event fluxevent.Event
 	// Fields is the metadata that the alert combined, sorted by key.
 	Fields []Field
@@ -93,16 +93,17 @@ type Notification struct {
 
 // New makes a notification out of an event and its combined metadata. The
 // event's own map is left alone.
-func New(event fluxevent.Event, fields []Field, alert Alert) *Notification {
-	sort.Slice(fields, func(i, j int) bool { return fields[i].Key < fields[j].Key })
-	event.Metadata = nil
+func New(event *fluxevent.Event, fields []Field, alert Alert) *Notification {
+	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Key, b.Key) })
+	n := &Notification{Event: *event, Fields: fields, Alert: alert}
+	n.Event.Metadata = nil
 	if len(fields) > 0 {
-		event.Metadata = make(map[string]string, len(fields))
+		n.Event.Metadata = make(map[string]string, len(fields))
 	}
 	for _, f := range fields {
-		event.Metadata[f.Key] = f.Value
+		n.Event.Metadata[f.Key] = f.Value
 	}
-	return &Notification{Event: event, Fields: fields, Alert: alert}
+	return n
 }
 
 // Subject is the involved object as chat messages name it:
