@@ -39,10 +39,11 @@ func newReport(set component.TelemetrySettings, providerType string) (*report, e
 	typeAttr := attribute.String("flux.provider.type", providerType)
 	return &report{
 		telemetry: telemetry,
-		logger:    set.Logger.With(zap.String("provider_type", providerType)),
-		typeAttr:  typeAttr,
-		sentAttr:  attributes(typeAttr, attribute.String("outcome", "sent")),
-		tookAttr:  attributes(typeAttr),
+		// An endpoint's refusal has no cause in this program's stack.
+		logger:   set.Logger.With(zap.String("provider_type", providerType)).WithOptions(zap.AddStacktrace(zap.FatalLevel)),
+		typeAttr: typeAttr,
+		sentAttr: attributes(typeAttr, attribute.String("outcome", "sent")),
+		tookAttr: attributes(typeAttr),
 	}, nil
 }
 

@@ -44,6 +44,9 @@ type Row struct {
 	Secrets []string
 	// New makes a provider, or says what is wrong with which setting.
 	New func(notify.Settings) (notify.Provider, error)
+	// OKBody is what the endpoint answers when it is content, where the type
+	// looks further than the status code.
+	OKBody string
 	// Sample is a configuration that uses every setting of the type.
 	Sample notify.Settings
 }
@@ -86,6 +89,7 @@ var Table = []Row{
 		Address: Required, Channel: Optional, Username: Optional, Token: Optional,
 		New:    slack.New,
 		Sample: notify.Settings{Address: "https://slack.com/api/chat.postMessage", Channel: "general", Username: "flux", Token: "sample-token"},
+		OKBody: `{"ok":true}`,
 	},
 }
 
@@ -105,7 +109,9 @@ func Nearest(word string) []string {
 	for i, row := range Table {
 		types[i] = row.Type
 	}
-	slices.SortStableFunc(types, func(a, b string) int { return distance(word, a) - distance(word, b) })
+	if word != "" {
+		slices.SortStableFunc(types, func(a, b string) int { return distance(word, a) - distance(word, b) })
+	}
 	return types
 }
 
