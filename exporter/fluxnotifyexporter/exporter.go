@@ -162,6 +162,7 @@ func (e *notifyExporter) Shutdown(ctx context.Context) error {
 		defer time.AfterFunc(drainAttempt, e.endWorking).Stop()
 		defer time.AfterFunc(drainTime, e.endDrain).Stop()
 		defer e.endDrain()
+		defer e.endWorking()
 		for _, stop := range []component.ShutdownFunc{e.retry.Shutdown, e.queue.Shutdown, e.current.shutdown} {
 			if failed := stop(ctx); failed != nil && err == nil {
 				err = failed

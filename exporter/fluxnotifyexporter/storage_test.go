@@ -65,7 +65,9 @@ func (m *memory) Batch(_ context.Context, ops ...*storage.Operation) error {
 
 func (*memory) Close(context.Context) error { return nil }
 
-type hostWithStorage struct{ extensions map[component.ID]component.Component }
+type hostWithStorage struct {
+	extensions map[component.ID]component.Component
+}
 
 func (h hostWithStorage) GetExtensions() map[component.ID]component.Component { return h.extensions }
 

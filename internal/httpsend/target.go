@@ -96,7 +96,8 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 	if err != nil {
 		return t.transportError(ctx, err)
 	}
-	body, err := read(res)
+	defer func() { _ = res.Body.Close() }()
+	body, err := read(res.Body)
 	if err != nil && res.StatusCode < http.StatusMultipleChoices {
 		// The endpoint has taken it: its status says so, and a repetition would
 		// be a second notification. Only a type that judges bodies needs more.
@@ -143,13 +144,12 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 }
 
 // read takes what is needed of an answer and lets the connection go on.
-func read(res *http.Response) ([]byte, error) {
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+func read(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxAnswer))
 	if err != nil {
 		return body, err
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, maxDrain)
+	_, _ = io.CopyN(io.Discard, r, maxDrain)
 	return body, nil
 }
 

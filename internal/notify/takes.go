@@ -14,7 +14,7 @@ const (
 	TakesAll
 )
 
-// The rules by which a class filters an event, for metrics and logs.
+// RuleCommitStatus is the rule by which news leave commit-status updates out.
 const RuleCommitStatus = "commit_status_update"
 
 // Filters tells whether this class leaves the event out, and by which rule.

@@ -45,8 +45,9 @@ func main() {
 	once := flag.Bool("once", false, "stop after the demonstration")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *collector, *config, *events, *once); err != nil {
+	err := run(ctx, *collector, *config, *events, *once)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }

@@ -224,7 +224,7 @@ func post(address string, conns, events int, each func()) int {
 	}
 	for i := range events {
 		next <- i
-		if (i+1)%(max(events/10, 1)) == 0 {
+		if (i+1)%max(events/10, 1) == 0 {
 			each()
 		}
 	}
