@@ -64,7 +64,7 @@ func rateLimited(a Answer) bool {
 func (t *Target) describe(a Answer) error {
 	if a.Status >= 300 && a.Status < 400 {
 		return fmt.Errorf("%s answered %d and points to %s, which is not followed: set address to where it leads",
-			t.address.Host, a.Status, redirectHost(a.Header.Get("Location")))
+			t.address.Host, a.Status, t.secrets.quote([]byte(redirectHost(a.Header.Get("Location")))))
 	}
 	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 	if answer := t.secrets.quote(a.Body); answer != "" {

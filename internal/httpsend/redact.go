@@ -18,6 +18,9 @@ const (
 	// minMask is the shortest secret that is masked where it stands; a text
 	// with a shorter one in it is withheld, since masking it would show it.
 	minMask = 6
+	// minSegment is the shortest part of a path that is taken for a secret of
+	// its own. Webhooks' are longer, the words of APIs shorter.
+	minSegment = 18
 
 	masked   = "[REDACTED]"
 	withheld = "[withheld: it contains a secret]"
@@ -34,8 +37,13 @@ func newRedactor(s notify.Settings, address *url.URL) redactor {
 	if s.Username != "" || s.Password != "" {
 		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(s.Username+":"+s.Password)))
 	}
-	if password, ok := address.User.Password(); ok {
-		secrets = append(secrets, password, base64.StdEncoding.EncodeToString([]byte(address.User.Username()+":"+password)))
+	if address.User != nil {
+		username := address.User.Username()
+		password, ok := address.User.Password()
+		secrets = append(secrets, password, base64.StdEncoding.EncodeToString([]byte(username+":"+password)))
+		if !ok {
+			secrets = append(secrets, username) // alone, it is a key
+		}
 	}
 	for _, h := range s.Headers {
 		secrets = append(secrets, h.Value)
@@ -46,9 +54,18 @@ func newRedactor(s notify.Settings, address *url.URL) redactor {
 	for _, values := range address.Query() {
 		secrets = append(secrets, values...)
 	}
-	// A webhook's path is its password.
+	// A webhook's path is its password, and may be quoted in part.
 	if len(address.Path) >= minMask {
 		secrets = append(secrets, address.Path, address.EscapedPath())
+	}
+	for _, segment := range strings.Split(address.EscapedPath(), "/") {
+		if len(segment) < minSegment {
+			continue
+		}
+		secrets = append(secrets, segment)
+		if plain, err := url.PathUnescape(segment); err == nil {
+			secrets = append(secrets, plain)
+		}
 	}
 	return redact(secrets)
 }
@@ -58,7 +75,7 @@ func redact(secrets []string) redactor {
 	var all []string
 	for _, secret := range secrets {
 		secret = strings.TrimSpace(secret)
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), inJSON(secret)} {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), inJSON(secret, true), inJSON(secret, false)} {
 			if form != "" && !slices.Contains(all, form) {
 				all = append(all, form)
 			}
@@ -78,12 +95,16 @@ func redact(secrets []string) redactor {
 	return r
 }
 
-func inJSON(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
+// inJSON is s within a JSON string, as Go writes it for HTML or as most others do.
+func inJSON(s string, forHTML bool) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(forHTML)
+	if err := e.Encode(s); err != nil {
 		return ""
 	}
-	return strings.Trim(string(b), `"`)
+	quoted := strings.TrimSuffix(b.String(), "\n")
+	return quoted[1 : len(quoted)-1]
 }
 
 func (r redactor) redact(s string) string {
@@ -99,7 +120,8 @@ func (r redactor) redact(s string) string {
 // quote is what an error shows of an endpoint's answer.
 func (r redactor) quote(body []byte) string {
 	s := strings.TrimSpace(strings.ToValidUTF8(string(body), "\uFFFD"))
-	return text.Printable(text.Shorten(r.redact(s), text.InBytes, maxQuote))
+	escape := func(r rune) string { return text.Printable(string(r)) }
+	return text.Part{Text: r.redact(s), Escape: escape, Limit: maxQuote}.Render(text.InBytes)
 }
 
 // clean is an error of our own stack without secrets in its text. What it wraps

@@ -26,7 +26,7 @@ func Printable(s string) string {
 		if shown(r) {
 			b.WriteString(s[i : i+size])
 		} else {
-			quoted := strconv.QuoteToGraphic(s[i : i+size])
+			quoted := strconv.Quote(s[i : i+size])
 			b.WriteString(quoted[1 : len(quoted)-1])
 		}
 		i += size

@@ -9,8 +9,9 @@ import (
 // Part is one piece of a message that has a limit.
 type Part struct {
 	Text string
-	// Escape gives what stands for a character in the message's markup. nil:
-	// the text is markup already, or the message has none.
+	// Escape gives what stands for a character in the message's markup, "" for
+	// the character itself. nil: the text is markup already, or the message has
+	// none.
 	Escape func(r rune) string
 	// Limit is the most that this part may take, escapes included; 0: no limit
 	// of its own.
@@ -36,11 +37,8 @@ func (p Part) Render(size Size) string {
 	b.Grow(len(p.Text))
 	room := p.Limit - size(Truncated)
 	used, fits := 0, 0 // fits: length of what leaves room for the mark
-	for _, r := range p.Text {
-		piece := string(r)
-		if p.Escape != nil {
-			piece = p.Escape(r)
-		}
+	for i, r := range p.Text {
+		piece := p.piece(i, r)
 		used += size(piece)
 		if p.Limit > 0 && used > p.Limit {
 			cut := b.String()[:fits]
@@ -57,6 +55,21 @@ func (p Part) Render(size Size) string {
 	return b.String()
 }
 
+// piece is what stands for the character r at the byte i. What is not UTF-8
+// becomes the replacement character.
+func (p Part) piece(i int, r rune) string {
+	if p.Escape != nil {
+		if escaped := p.Escape(r); escaped != "" {
+			return escaped
+		}
+	}
+	width := utf8.RuneLen(r)
+	if r == utf8.RuneError && !strings.HasPrefix(p.Text[i:], string(utf8.RuneError)) {
+		return string(utf8.RuneError)
+	}
+	return p.Text[i : i+width]
+}
+
 // Fit renders parts that together have a limit. The first is shortened first,
 // down to least; then the longest of the others, all to the same length.
 func Fit(parts []Part, size Size, total, least int) []string {
@@ -70,7 +83,7 @@ func Fit(parts []Part, size Size, total, least int) []string {
 		return rendered
 	}
 	rest := sum - size(rendered[0])
-	parts[0].Limit = max(total-rest, min(least, size(rendered[0])))
+	parts[0].Limit = max(total-rest, min(least, size(rendered[0])), 1) // 0 would be no limit
 	rendered[0] = parts[0].Render(size)
 	if rest+size(rendered[0]) <= total {
 		return rendered

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
@@ -20,6 +21,10 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
+
+// flushTimeout bounds the wait for the server where the context does not: the
+// client refuses to wait without an end, after the message is on its way.
+const flushTimeout = time.Minute
 
 // Provider publishes to one subject.
 type Provider struct {
@@ -29,6 +34,9 @@ type Provider struct {
 
 	mu   sync.Mutex
 	conn *nats.Conn
+	// cause is why there is no connection. The client forgets it between its
+	// attempts.
+	cause error
 }
 
 // New makes a provider of the URLs of servers and a subject. Credentials are a
@@ -41,6 +49,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	if err := checkSubject(s.Channel); err != nil {
 		return nil, err
 	}
+	p := &Provider{servers: s.Address, subject: s.Channel}
 	options := []nats.Option{
 		nats.Name("otelcol-flux " + s.UID),
 		nats.Timeout(s.ConnectTimeout),
@@ -49,7 +58,9 @@ func New(s notify.Settings) (notify.Provider, error) {
 		nats.IgnoreAuthErrorAbort(), // rotated credentials may be on their way
 		nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // Deliver reports them
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.ReconnectErrHandler(p.remember),
+		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
+			p.remember(conn, err)
 			if err != nil {
 				s.Logger.Debug("nats connection lost, reconnecting", zap.Error(err))
 			}
@@ -65,7 +76,8 @@ func New(s notify.Settings) (notify.Provider, error) {
 	if s.TLS != nil {
 		options = append(options, nats.Secure(s.TLS.Clone()))
 	}
-	return &Provider{servers: s.Address, subject: s.Channel, options: options}, nil
+	p.options = options
+	return p, nil
 }
 
 func checkServers(address string) error {
@@ -147,16 +159,21 @@ func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 // message: the answer to a flush comes after all that was sent before it.
 func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	p.mu.Lock()
-	conn := p.conn
+	conn, cause := p.conn, p.cause
 	p.mu.Unlock()
 	if conn == nil || conn.IsClosed() {
 		return notify.Retryablef("connection", "not connected")
 	}
 	if !conn.IsConnected() {
-		return notConnected(conn)
+		return notConnected(conn, cause)
 	}
 	if size, limit := int64(len(payload.Body)), conn.MaxPayload(); size > limit {
 		return notify.Permanentf("too_large", "the event has %d bytes, the server takes %d: raise max_payload there", size, limit)
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
+		defer cancel()
 	}
 	if err := conn.Publish(p.subject, payload.Body); err != nil {
 		return notify.Retryablef("connection", "publish: %w", err)
@@ -175,9 +192,18 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	return nil
 }
 
-func notConnected(conn *nats.Conn) error {
-	if err := conn.LastError(); err != nil {
-		return notify.Retryablef("connection", "not connected: %w", err)
+func (p *Provider) remember(_ *nats.Conn, err error) {
+	p.mu.Lock()
+	p.cause = err
+	p.mu.Unlock()
+}
+
+func notConnected(conn *nats.Conn, cause error) error {
+	if cause == nil {
+		cause = conn.LastError()
+	}
+	if cause != nil {
+		return notify.Retryablef("connection", "not connected: %w", cause)
 	}
 	return notify.Retryablef("connection", "not connected")
 }

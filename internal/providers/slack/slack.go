@@ -140,7 +140,7 @@ func escape(r rune) string {
 	case '>':
 		return "&gt;"
 	}
-	return string(r)
+	return ""
 }
 
 // judge reads the API's answer, which has the status 200 whatever happened.
