@@ -109,16 +109,30 @@ func Parse(body []byte) (Event, error) {
 func explain(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("not JSON: %w (at byte %d)", syntax, syntax.Offset)
+		return fmt.Errorf("not JSON: %s (at byte %d)", unquoted(syntax.Error()), syntax.Offset)
 	}
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
 		if mismatch.Field == "" {
 			return fmt.Errorf("not an event: expected one JSON object, got %s", article(mismatch.Value))
 		}
-		return fmt.Errorf("not an event: %s is %s, expected %s", mismatch.Field, article(mismatch.Value), want(mismatch))
+		field := mismatch.Field
+		if field == "metadata" && want(mismatch) == "a string" {
+			field = "a value of metadata" // encoding/json names no key of a map
+		}
+		return fmt.Errorf("not an event: %s is %s, expected %s", field, article(mismatch.Value), want(mismatch))
 	}
 	return fmt.Errorf("not an event: %w", err)
+}
+
+// unquoted leaves the character out that encoding/json quotes in "invalid
+// character 'x' after array element": it is the body's.
+func unquoted(message string) string {
+	const quoting = "invalid character "
+	if end := strings.LastIndex(message, "' "); end > len(quoting) && strings.HasPrefix(message, quoting) {
+		return quoting + message[end+len("' "):]
+	}
+	return message
 }
 
 func want(mismatch *json.UnmarshalTypeError) string {

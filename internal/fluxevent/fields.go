@@ -13,7 +13,7 @@ type fields struct {
 	related Object
 	foreign bool // the record did not come from the receiver
 
-	workloads [len(workloadKinds)]struct{ name, uid string }
+	workloads *[len(workloadKinds)]struct{ name, uid string } // nil until one is named
 }
 
 // workloadKinds are the kinds that the k8sattributes processor and its like
@@ -133,6 +133,9 @@ func (f *fields) workload(key string, value pcommon.Value) {
 		if w.attribute != kind {
 			continue
 		}
+		if f.workloads == nil {
+			f.workloads = new([len(workloadKinds)]struct{ name, uid string })
+		}
 		if field == "name" {
 			f.workloads[i].name = value.AsString()
 		} else {
@@ -141,13 +144,17 @@ func (f *fields) workload(key string, value pcommon.Value) {
 	}
 }
 
-// completeObject names an involved object where the record does not.
+// completeObject names an involved object where the record does not, and its
+// API version where a record from elsewhere does not.
 func (f *fields) completeObject() {
 	object := &f.event.InvolvedObject
+	if f.foreign && object.APIVersion == "" {
+		object.APIVersion = "v1"
+	}
 	if object.Kind != "" && object.Name != "" {
 		return
 	}
-	for i, w := range f.workloads {
+	for i, w := range f.named() {
 		if w.name == "" {
 			continue
 		}
@@ -163,4 +170,11 @@ func (f *fields) completeObject() {
 	if object.Name == "" {
 		object.Name = firstOf(f.event.ReportingController, "unknown_service")
 	}
+}
+
+func (f *fields) named() []struct{ name, uid string } {
+	if f.workloads == nil {
+		return nil
+	}
+	return f.workloads[:]
 }

@@ -117,9 +117,6 @@ func FromRecord(resource pcommon.Resource, record plog.LogRecord, errorFrom plog
 		e.Severity = record.SeverityText()
 		return f.event
 	}
-	if e.InvolvedObject.APIVersion == "" {
-		e.InvolvedObject.APIVersion = "v1"
-	}
 	if e.Reason == "" {
 		e.Reason = firstOf(record.EventName(), record.SeverityText())
 	}
@@ -129,7 +126,7 @@ func FromRecord(resource pcommon.Resource, record plog.LogRecord, errorFrom plog
 
 // ObjectOf names the involved object of the event that FromRecord would give.
 func ObjectOf(resource pcommon.Resource, record plog.LogRecord) Object {
-	var f fields
+	f := fields{foreign: record.EventName() != EventName}
 	resource.Attributes().Range(f.readObject)
 	record.Attributes().Range(f.readObject)
 	f.event.InvolvedObject = f.object

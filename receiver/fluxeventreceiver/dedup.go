@@ -22,6 +22,7 @@ type known struct {
 	interval time.Duration
 	max      int
 	now      func() time.Time
+	began    time.Time // what expiry counts from, so that a step of the wall clock does not move it
 
 	mu       sync.Mutex
 	objects  map[digest]object
@@ -57,6 +58,7 @@ func newKnown(c *DeduplicationConfig) *known {
 		interval: c.Interval,
 		max:      c.MaxEntries,
 		now:      time.Now,
+		began:    time.Now(),
 		objects:  map[digest]object{},
 		keys:     map[digest]remembered{},
 		deciding: map[digest]chan struct{}{},
@@ -122,7 +124,7 @@ func (k *known) accept(e *entry) {
 	}
 	o.places++
 	k.objects[e.object] = o
-	place := k.oldest.push(slot{object: e.object, key: e.key, expires: k.now().Add(k.interval).UnixNano()})
+	place := k.oldest.push(slot{object: e.object, key: e.key, expires: k.now().Add(k.interval).Sub(k.began)})
 	k.keys[e.key] = remembered{era: o.era, place: place}
 	for k.oldest.len() > k.max {
 		k.drop()
@@ -148,7 +150,7 @@ func (k *known) decide(e *entry) {
 }
 
 func (k *known) expire() {
-	now := k.now().UnixNano()
+	now := k.now().Sub(k.began)
 	for k.oldest.len() > 0 && k.oldest.front().expires <= now {
 		k.drop()
 	}
@@ -172,7 +174,7 @@ func (k *known) drop() {
 // slot is one remembered event in the order of acceptance.
 type slot struct {
 	object, key digest
-	expires     int64 // Unix time in ns
+	expires     time.Duration // since the memory began
 }
 
 // ring is a queue that grows as needed and whose places keep their numbers.

@@ -27,12 +27,13 @@ const retryAfter = "5"
 
 // The reasons of refusals, for the metric.
 const (
-	reasonNotAnEvent = "not_an_event"
-	reasonSignature  = "signature"
-	reasonTooLarge   = "too_large"
-	reasonEncoding   = "encoding"
-	reasonUnreadable = "unreadable"
-	reasonPipeline   = "pipeline"
+	reasonNotAnEvent     = "not_an_event"
+	reasonAuthentication = "authentication"
+	reasonSignature      = "signature"
+	reasonTooLarge       = "too_large"
+	reasonEncoding       = "encoding"
+	reasonUnreadable     = "unreadable"
+	reasonPipeline       = "pipeline"
 )
 
 // format names the receiver's input in receiverhelper's spans.
@@ -40,7 +41,7 @@ const format = "flux_event"
 
 func (r *eventReceiver) newServer(ctx context.Context, host component.Host) (*http.Server, error) {
 	return r.config.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings,
-		http.HandlerFunc(r.serve), confighttp.WithErrorHandler(r.refuseEncoding))
+		http.HandlerFunc(r.serve), confighttp.WithErrorHandler(r.refuseEarly))
 }
 
 func (r *eventReceiver) serve(w http.ResponseWriter, req *http.Request) {
@@ -110,7 +111,8 @@ func (r *eventReceiver) post(w http.ResponseWriter, req *http.Request) {
 func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *fluxevent.Event) {
 	entry, duplicate, err := r.known.enter(ctx, event)
 	if err != nil {
-		return // the sender has gone
+		r.refusePipeline(ctx, w, err) // the sender has gone; without this the answer would be 200
+		return
 	}
 	if duplicate {
 		r.telemetry.ReceiverFluxEventDuplicates.Add(ctx, 1)
@@ -119,14 +121,20 @@ func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *
 		answer(w, http.StatusTooManyRequests, "a duplicate: this event was accepted less than "+r.config.Deduplication.Interval.String()+" ago")
 		return
 	}
+	accepted := false
+	defer func() { // also when the pipeline panics: nobody is to wait for its verdict for ever
+		if !accepted {
+			r.known.forget(entry)
+		}
+	}()
 	op := r.obs.StartLogsOp(ctx)
 	err = r.next.ConsumeLogs(op, fluxevent.ToLogs(event, time.Now()))
 	r.obs.EndLogsOp(op, format, 1, err)
 	if err != nil {
-		r.known.forget(entry)
 		r.refusePipeline(ctx, w, err)
 		return
 	}
+	accepted = true
 	r.known.accept(entry)
 	r.telemetry.ReceiverFluxEventAccepted.Add(ctx, 1)
 	w.WriteHeader(http.StatusAccepted)
@@ -153,14 +161,18 @@ func (r *eventReceiver) refuseBody(ctx context.Context, w http.ResponseWriter, e
 	r.refuse(ctx, w, http.StatusBadRequest, reasonUnreadable, "the body cannot be read: "+err.Error())
 }
 
-// refuseEncoding answers for confighttp, which decodes bodies before they come
-// here, and for its authentication.
-func (r *eventReceiver) refuseEncoding(w http.ResponseWriter, req *http.Request, message string, status int) {
-	reason := reasonEncoding
-	if strings.Contains(message, "exceeds max request body size") {
-		status, reason = http.StatusRequestEntityTooLarge, reasonTooLarge
+// refuseEarly answers for confighttp, which authenticates senders and opens
+// encoded bodies before requests come here.
+func (r *eventReceiver) refuseEarly(w http.ResponseWriter, req *http.Request, message string, status int) {
+	ctx := req.Context()
+	switch {
+	case status == http.StatusUnauthorized:
+		r.refuse(ctx, w, status, reasonAuthentication, message)
+	case strings.Contains(message, "exceeds max request body size"), strings.Contains(message, "request body too large"):
+		r.refuse(ctx, w, http.StatusRequestEntityTooLarge, reasonTooLarge, "the event is too large: "+message)
+	default:
+		r.refuse(ctx, w, status, reasonEncoding, "the body cannot be decoded: "+message)
 	}
-	r.refuse(req.Context(), w, status, reason, message)
 }
 
 func (r *eventReceiver) refuse(ctx context.Context, w http.ResponseWriter, status int, reason, line string) {

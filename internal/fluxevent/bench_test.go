@@ -1,0 +1,63 @@
+package fluxevent
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func benchmarkEvent(b *testing.B) ([]byte, Event) {
+	b.Helper()
+	body := recordedEvents(b)["kustomization-failed.json"]
+	e, err := Parse(body)
+	require.NoError(b, err)
+	return body, e
+}
+
+func BenchmarkParse(b *testing.B) {
+	body, _ := benchmarkEvent(b)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkToLogs(b *testing.B) {
+	_, e := benchmarkEvent(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		ToLogs(&e, arrival)
+	}
+}
+
+func BenchmarkFromRecord(b *testing.B) {
+	_, e := benchmarkEvent(b)
+	resource, record, errorFrom := first(ToLogs(&e, arrival))
+	b.ReportAllocs()
+	for b.Loop() {
+		FromRecord(resource, record, errorFrom)
+	}
+}
+
+func BenchmarkObjectOf(b *testing.B) {
+	_, e := benchmarkEvent(b)
+	resource, record := only(ToLogs(&e, arrival))
+	b.ReportAllocs()
+	for b.Loop() {
+		ObjectOf(resource, record)
+	}
+}
+
+func BenchmarkMarshal(b *testing.B) {
+	_, e := benchmarkEvent(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := json.Marshal(&e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
