@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // The exporter is two exporterhelper chains. Each record goes through both, and
@@ -21,7 +22,23 @@ func retrySettings(set exporter.Settings) exporter.Settings {
 
 func queueSettings(set exporter.Settings) exporter.Settings {
 	set.MeterProvider = queueMeterProvider{set.MeterProvider}
+	set.Logger = set.Logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return queueCore{core} }))
 	return set
+}
+
+// queueCore leaves out that data is dropped: where that is true the report has
+// said so, and of what goes back to storage at the stop it is not true.
+type queueCore struct{ zapcore.Core }
+
+func (c queueCore) With(fields []zapcore.Field) zapcore.Core {
+	return queueCore{c.Core.With(fields)}
+}
+
+func (c queueCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if strings.HasPrefix(entry.Message, "Exporting failed. Dropping data.") {
+		return checked
+	}
+	return c.Core.Check(entry, checked)
 }
 
 // queueMeterProvider leaves out the metrics of sending.

@@ -82,7 +82,7 @@ func (e *notifyExporter) decide(event *fluxevent.Event) *delivery {
 		e.report.filtered(ruleSuspend)
 		return nil
 	}
-	if rule, filtered := e.row.Takes.Filters(event); filtered {
+	if rule, filtered := e.row.Filters(event); filtered {
 		e.report.filtered(rule)
 		return nil
 	}

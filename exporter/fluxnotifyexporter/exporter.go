@@ -44,6 +44,7 @@ type notifyExporter struct {
 	alerts    []*alert.Alert
 	row       providers.Row
 	errorFrom plog.SeverityNumber
+	id        component.ID
 	current   *current
 	order     *order
 	report    *report
@@ -84,6 +85,7 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 		config:    config,
 		row:       row,
 		errorFrom: errorFrom,
+		id:        set.ID,
 		order:     newOrder(),
 		admission: make(chan struct{}, 1),
 		stop:      make(chan struct{}),
@@ -145,6 +147,11 @@ func (e *notifyExporter) Start(ctx context.Context, host component.Host) error {
 	}
 	if err := e.retry.Start(ctx, host); err != nil {
 		return err
+	}
+	if e.keeps {
+		if err := putBackInFront(ctx, host, *e.config.QueueConfig.Get().StorageID, e.id); err != nil {
+			return err
+		}
 	}
 	return e.queue.Start(ctx, host)
 }

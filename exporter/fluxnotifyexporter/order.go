@@ -15,8 +15,8 @@ import (
 // The queue hands its items out in order, but to several consumers at once, so
 // the order is noted before the queue (admit), found again behind it (enter)
 // and kept until an event is dealt with (leave). Events that a persistent queue
-// brings over a restart were not admitted here: they take the place of their
-// arrival, before all that was.
+// brings over a restart were not admitted here: they come before all that were,
+// among themselves by when they were observed.
 type order struct {
 	mu    sync.Mutex
 	lanes map[uint64]*lane
@@ -35,6 +35,8 @@ type place struct {
 	lane    uint64
 	stamp   pcommon.Timestamp
 	arrived bool
+	begun   bool
+	settled time.Time     // before, an older event may still come; zero: none can
 	first   chan struct{} // made by who waits, closed when no place is before this one
 }
 
@@ -48,6 +50,10 @@ type laneKey struct {
 // does not come. Between the queue and here an event spends microseconds; one
 // that a queue lost must not hold up its object for ever.
 const strayAfter = time.Second
+
+// settleTime is how long an event from before a restart waits for older ones,
+// which left the queue before it but may be slower by some microseconds.
+const settleTime = 10 * time.Millisecond
 
 func newOrder() *order { return &order{lanes: map[uint64]*lane{}} }
 
@@ -78,21 +84,22 @@ func (o *order) enter(key laneKey) *place {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.lane(key.object)
-	arrived := 0 // places before the first that is still to come
-	for i, p := range l.places {
-		if p.arrived {
-			arrived = i + 1
-			continue
-		}
-		if p.stamp == key.stamp {
+	for _, p := range l.places {
+		if !p.arrived && p.stamp == key.stamp {
 			p.arrived = true
 			return p
 		}
 	}
 	p := newPlace(key)
 	p.arrived = true
-	l.places = slices.Insert(l.places, arrived, p)
-	l.announce()
+	p.settled = time.Now().Add(settleTime)
+	here := 0
+	for i, q := range l.places {
+		if q.begun || (q.arrived && q.stamp <= p.stamp) {
+			here = i + 1
+		}
+	}
+	l.places = slices.Insert(l.places, here, p)
 	return p
 }
 
@@ -100,15 +107,17 @@ func (o *order) enter(key laneKey) *place {
 // that one of them went back to storage.
 func (o *order) wait(ctx context.Context, p *place) (kept bool, err error) {
 	for {
-		first, kept := o.look(p)
+		first, patience, kept := o.look(p)
 		if first == nil {
 			return kept, nil
 		}
-		timer := time.NewTimer(strayAfter)
+		timer := time.NewTimer(patience)
 		select {
 		case <-first:
 		case <-timer.C:
-			o.dropStrays(p)
+			if patience == strayAfter {
+				o.dropStrays(p)
+			}
 		case <-ctx.Done():
 			timer.Stop()
 			return false, ctx.Err()
@@ -117,18 +126,27 @@ func (o *order) wait(ctx context.Context, p *place) (kept bool, err error) {
 	}
 }
 
-// look gives what to wait for, nil where p is first.
-func (o *order) look(p *place) (first chan struct{}, kept bool) {
+// look gives what to wait for and for how long, nil where it is p's turn.
+func (o *order) look(p *place) (first chan struct{}, patience time.Duration, kept bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.lane(p.lane)
+	patience = strayAfter
 	if l.places[0] == p {
-		return nil, l.kept
+		unsettled := time.Duration(0)
+		if !p.settled.IsZero() {
+			unsettled = time.Until(p.settled)
+		}
+		if unsettled <= 0 {
+			p.begun = true
+			return nil, 0, l.kept
+		}
+		return make(chan struct{}), unsettled, false
 	}
 	if p.first == nil {
 		p.first = make(chan struct{})
 	}
-	return p.first, false
+	return p.first, patience, false
 }
 
 // leave ends an event's place.

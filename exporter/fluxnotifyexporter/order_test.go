@@ -136,6 +136,23 @@ func TestOrderPutsWhatARestartBroughtBeforeWhatIsNew(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled, "the new one waits for the old one")
 }
 
+func TestOrderSortsWhatARestartBrought(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrder()
+		begun := time.Now()
+		later, earlier := o.enter(key(1, 11)), o.enter(key(1, 10))
+		_, err := o.wait(t.Context(), earlier)
+		require.NoError(t, err)
+		assert.Equal(t, settleTime, time.Since(begun))
+		o.leave(earlier, false)
+		_, err = o.wait(t.Context(), later)
+		require.NoError(t, err)
+		o.leave(later, false)
+		assert.Empty(t, o.lanes)
+	})
+}
+
 func TestOrderForgetsWhatTheQueueRefused(t *testing.T) {
 	t.Parallel()
 	o := newOrder()

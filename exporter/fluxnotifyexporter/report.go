@@ -72,7 +72,9 @@ func (r *report) failed(d *delivery, o *owed, why string) {
 		attribute.String("outcome", "failed"),
 		attribute.String("error.class", o.failed.Class.String()),
 		attribute.String("error.type", o.failed.Type)))
-	r.logger.Error("notification not sent",
+	// The object is in the message, because the collector's log sampling counts
+	// lines by their message: a burst of failures must not hide any object's.
+	r.logger.Error("notification not sent: "+objectName(d)+" "+d.event.Reason,
 		zap.String("object", objectName(d)),
 		zap.String("reason", d.event.Reason),
 		zap.String("alert", strings.Trim(o.notification.Alert.Namespace+"/"+o.notification.Alert.Name, "/")),

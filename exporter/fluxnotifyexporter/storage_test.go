@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,6 +111,18 @@ func TestWhatTheStopInterruptsIsDeliveredByTheNextStart(t *testing.T) {
 				"sent after the restart: %v", after.counts(t))
 			after.stop(t)
 			assert.Empty(t, after.counts(t)["failed"])
+			arrived := map[string][]string{}
+			for _, a := range sink.seen() {
+				if a.status == http.StatusOK {
+					object, number, _ := strings.Cut(message(t, a.body), "/")
+					arrived[object] = append(arrived[object], number)
+				}
+			}
+			assert.Len(t, arrived, 5)
+			for object, numbers := range arrived {
+				assert.IsIncreasing(t, numbers, "object %s", object)
+			}
+			assert.Empty(t, before.logs.FilterMessageSnippet("Dropping data").All())
 		})
 	}
 }
@@ -136,5 +149,5 @@ func TestWhatAStopLosesIsCountedAndSaysHowToKeepIt(t *testing.T) {
 	sink.waitFor(t, 1)
 	e.stop(t)
 	assert.Equal(t, map[string]int64{"failed 500": 1}, e.counts(t))
-	assert.Contains(t, e.logs.FilterMessage("notification not sent").All()[0].ContextMap()["error"], "give sending_queue a storage")
+	assert.Contains(t, e.logs.FilterMessageSnippet("notification not sent: Kustomization/apps/webapp").All()[0].ContextMap()["error"], "give sending_queue a storage")
 }

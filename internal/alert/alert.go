@@ -47,7 +47,8 @@ type Alert struct {
 	summary    string
 
 	logger *zap.Logger
-	warned sync.Map // metadata keys whose conflict was logged
+	mu     sync.Mutex
+	warned map[string]bool // metadata keys whose conflict was logged
 }
 
 type source struct {
@@ -96,6 +97,7 @@ func New(c *Config, logger *zap.Logger) (*Alert, error) {
 		metadata:   c.EventMetadata,
 		summary:    c.Summary,
 		logger:     logger,
+		warned:     map[string]bool{},
 	}
 	if a.ref.UID == "" {
 		a.ref.UID = DeriveUID("alert", c.Namespace, c.Name)

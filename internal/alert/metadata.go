@@ -16,7 +16,7 @@ const summaryKey = "summary"
 // Everything is what an exporter without alerts makes of an event.
 func Everything(e *fluxevent.Event) *notify.Notification {
 	c := newCombination(len(e.Metadata))
-	c.addGroup(e, fluxevent.Group)
+	c.addEvent(e)
 	c.addObjectGroup(e)
 	return notify.New(e, c.fields, notify.Alert{})
 }
@@ -27,7 +27,7 @@ func Everything(e *fluxevent.Event) *notify.Notification {
 // the object's own API group.
 func (a *Alert) Notify(e *fluxevent.Event) *notify.Notification {
 	c := newCombination(len(e.Metadata) + len(a.metadata) + 1)
-	c.addGroup(e, fluxevent.Group)
+	c.addEvent(e)
 	for key, value := range a.metadata {
 		c.set(notify.Field{Key: key, Value: value, Operator: true})
 	}
@@ -42,13 +42,26 @@ func (a *Alert) Notify(e *fluxevent.Event) *notify.Notification {
 // warn says once for every key that its value is hidden by another.
 func (a *Alert) warn(conflicts []string, e *fluxevent.Event) {
 	for _, key := range conflicts {
-		if _, known := a.warned.LoadOrStore(key, true); known {
+		if !a.firstTime(key) {
 			continue
 		}
 		a.logger.Warn("a metadata key has several values, only one is sent: rename it in the alert or in the object's annotations",
 			zap.String("alert", a.ref.Namespace+"/"+a.ref.Name), zap.String("key", key),
 			zap.String("object", e.InvolvedObject.Kind+"/"+e.InvolvedObject.Namespace+"/"+e.InvolvedObject.Name))
 	}
+}
+
+// maxWarned bounds what is remembered: senders of events choose their keys.
+const maxWarned = 1000
+
+func (a *Alert) firstTime(key string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.warned[key] || len(a.warned) >= maxWarned {
+		return false
+	}
+	a.warned[key] = true
+	return true
 }
 
 // combination collects fields, each key once. index is made only where there
@@ -92,6 +105,28 @@ func (c *combination) set(f notify.Field) {
 		c.conflicts = append(c.conflicts, f.Key)
 	}
 	c.fields[i] = f
+}
+
+// addEvent takes the keys that are meant for whoever is notified. An event that
+// another controller or collector has forwarded has lost all prefixes: what is
+// left of its metadata was chosen there already.
+func (c *combination) addEvent(e *fluxevent.Event) {
+	if !forwarded(e) {
+		c.addGroup(e, fluxevent.Group)
+		return
+	}
+	for key, value := range e.Metadata {
+		c.set(notify.Field{Key: key, Value: value})
+	}
+}
+
+func forwarded(e *fluxevent.Event) bool {
+	for key := range e.Metadata {
+		if strings.Contains(key, "/") {
+			return false
+		}
+	}
+	return true
 }
 
 // addGroup takes the keys of an API group, without their prefix.

@@ -228,3 +228,15 @@ func BenchmarkNotify(b *testing.B) {
 		a.Notify(e)
 	}
 }
+
+func TestForwardedEventsKeepTheirMetadata(t *testing.T) {
+	t.Parallel()
+	e := fluxevent.Event{
+		InvolvedObject: fluxevent.Object{Kind: "Kustomization", Name: "webapp", APIVersion: "kustomize.toolkit.fluxcd.io/v1"},
+		Metadata:       map[string]string{"revision": "main@sha1:731f7ea", "env": "prod"},
+	}
+	assert.Equal(t, []notify.Field{{Key: "env", Value: "prod"}, {Key: "revision", Value: "main@sha1:731f7ea"}}, Everything(&e).Fields)
+	e.Metadata["kustomize.toolkit.fluxcd.io/revision"] = "main@sha1:5394cb7"
+	assert.Equal(t, []notify.Field{{Key: "revision", Value: "main@sha1:5394cb7"}}, Everything(&e).Fields,
+		"with prefixes about, keys without one are nobody's")
+}

@@ -122,9 +122,12 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 	}
 	u := *t.address
 	if p.Path != "" {
-		more := url.URL{Path: p.Path} // an escape in the address stays as it is
-		u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + more.EscapedPath()
-		u.Path = strings.TrimSuffix(u.Path, "/") + p.Path
+		more, err := url.PathUnescape(p.Path)
+		if err != nil {
+			return nil, notify.Permanentf("request", "the request cannot be made: its path is not escaped")
+		}
+		u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + p.Path
+		u.Path = strings.TrimSuffix(u.Path, "/") + more
 	}
 	req.URL, req.Host = &u, u.Host
 	req.Header["Content-Type"] = asJSON

@@ -55,7 +55,7 @@ type Stopper interface {
 type Payload struct {
 	// Method of the HTTP request; empty for what is not HTTP.
 	Method string
-	// Path is appended to that of the address.
+	// Path is appended to that of the address; its segments are escaped.
 	Path string
 	// Header holds what this notification alone needs.
 	Header http.Header

@@ -30,3 +30,11 @@ func isCommitStatusUpdate(e *fluxevent.Event) bool {
 	group := e.InvolvedObject.Group()
 	return group != "" && e.Metadata[group+"/commit_status"] == "update"
 }
+
+// RuleProgressing is the rule of types that report results alone.
+const RuleProgressing = "progressing"
+
+// SkipsProgressing is for rows of such types: work in progress is no result.
+func SkipsProgressing(e *fluxevent.Event) (rule string, skip bool) {
+	return RuleProgressing, e.Reason == "Progressing"
+}

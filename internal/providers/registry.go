@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
@@ -32,6 +33,9 @@ type Row struct {
 	Words string
 	// Takes is the class of events that it is told.
 	Takes notify.Takes
+	// Skips leaves out further events that the type has no use for, and names
+	// the rule. nil: none.
+	Skips func(*fluxevent.Event) (rule string, skip bool)
 	// Bus marks what is not spoken over HTTP: settings of the HTTP client but
 	// tls and timeout mean nothing to it.
 	Bus bool
@@ -91,6 +95,17 @@ var Table = []Row{
 		Sample: notify.Settings{Address: "https://slack.com/api/chat.postMessage", Channel: "general", Username: "flux", Token: "sample-token"},
 		OKBody: `{"ok":true}`,
 	},
+}
+
+// Filters tells whether the type leaves the event out, and by which rule.
+func (r *Row) Filters(e *fluxevent.Event) (rule string, filtered bool) {
+	if rule, filtered := r.Takes.Filters(e); filtered {
+		return rule, true
+	}
+	if r.Skips == nil {
+		return "", false
+	}
+	return r.Skips(e)
 }
 
 // Find is the row of a type.

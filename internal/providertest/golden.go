@@ -71,7 +71,7 @@ func Golden(t *testing.T, row providers.Row, update bool) {
 
 func golden(tb testing.TB, row providers.Row, p notify.Provider, e fluxevent.Event) string {
 	tb.Helper()
-	if rule, filtered := row.Takes.Filters(&e); filtered {
+	if rule, filtered := row.Filters(&e); filtered {
 		return "filtered: " + rule + "\n"
 	}
 	payloads, err := p.Render(Notification(tb, e))

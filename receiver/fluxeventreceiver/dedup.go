@@ -216,13 +216,19 @@ func entryOf(e *fluxevent.Event) *entry {
 	buf := make([]byte, 0, 512)
 	buf = appendParts(buf, e.InvolvedObject.Kind, e.InvolvedObject.Namespace, e.InvolvedObject.Name, group)
 	fresh := &entry{object: sum(buf), severity: sum([]byte(e.Severity))}
-	var own [3]string
-	if group != "" {
-		own = [3]string{e.Metadata[group+"/originRevision"], e.Metadata[group+"/revision"], e.Metadata[group+"/token"]}
-	}
-	buf = appendParts(buf, e.Severity, e.Reason, e.Message, own[0], own[1], own[2])
+	buf = appendParts(buf, e.Severity, e.Reason, e.Message,
+		own(e, group, "originRevision"), own(e, group, "revision"), own(e, group, "token"))
 	fresh.key = sum(buf)
 	return fresh
+}
+
+// own is the value of a key of the object's group. Events that another
+// controller has forwarded have lost that prefix.
+func own(e *fluxevent.Event, group, name string) string {
+	if value, ok := e.Metadata[group+"/"+name]; ok && group != "" {
+		return value
+	}
+	return e.Metadata[name]
 }
 
 func sum(b []byte) digest {

@@ -85,7 +85,7 @@ func TestPlainSize(t *testing.T) {
 	t.Parallel()
 	s := start(t, consumertest.NewNop(), maxBody(1000))
 	assert.Equal(t, http.StatusAccepted, s.post(t, padded(1000)).status)
-	assertLine(t, http.StatusRequestEntityTooLarge, "the event is too large: http: request body too large", s.post(t, padded(1001)))
+	assertLine(t, http.StatusRequestEntityTooLarge, "the event is too large: more than 1000 bytes", s.post(t, padded(1001)))
 	got := s.post(t, strings.Repeat("x", 1001))
 	assert.Equal(t, http.StatusRequestEntityTooLarge, got.status, "whatever it is")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -155,7 +156,7 @@ func (r *eventReceiver) refusePipeline(ctx context.Context, w http.ResponseWrite
 func (r *eventReceiver) refuseBody(ctx context.Context, w http.ResponseWriter, err error) {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		r.refuse(ctx, w, http.StatusRequestEntityTooLarge, reasonTooLarge, "the event is too large: "+err.Error())
+		r.refuse(ctx, w, http.StatusRequestEntityTooLarge, reasonTooLarge, r.tooLarge())
 		return
 	}
 	r.refuse(ctx, w, http.StatusBadRequest, reasonUnreadable, "the body cannot be read: "+err.Error())
@@ -169,7 +170,7 @@ func (r *eventReceiver) refuseEarly(w http.ResponseWriter, req *http.Request, me
 	case status == http.StatusUnauthorized:
 		r.refuse(ctx, w, status, reasonAuthentication, message)
 	case strings.Contains(message, "exceeds max request body size"), strings.Contains(message, "request body too large"):
-		r.refuse(ctx, w, http.StatusRequestEntityTooLarge, reasonTooLarge, "the event is too large: "+message)
+		r.refuse(ctx, w, http.StatusRequestEntityTooLarge, reasonTooLarge, r.tooLarge())
 	default:
 		r.refuse(ctx, w, status, reasonEncoding, "the body cannot be decoded: "+message)
 	}
@@ -178,4 +179,8 @@ func (r *eventReceiver) refuseEarly(w http.ResponseWriter, req *http.Request, me
 func (r *eventReceiver) refuse(ctx context.Context, w http.ResponseWriter, status int, reason, line string) {
 	r.telemetry.ReceiverFluxEventRefused.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
 	answer(w, status, line)
+}
+
+func (r *eventReceiver) tooLarge() string {
+	return fmt.Sprintf("the event is too large: more than %d bytes", r.config.ServerConfig.MaxRequestBodySize)
 }
