@@ -99,7 +99,7 @@ func TestRequest(t *testing.T) {
 		},
 	})
 	require.NoError(t, p.Deliver(t.Context(), notify.Payload{
-		Method: http.MethodPut, Path: "/room #1", Body: []byte("text"),
+		Method: http.MethodPut, Path: "/room%20%231", Body: []byte("text"),
 		Header: http.Header{"Content-Type": {"text/plain"}, "X-Both": {"payload"}},
 	}))
 	assert.Equal(t, http.MethodPut, got.Method)

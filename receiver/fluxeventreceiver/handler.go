@@ -119,7 +119,8 @@ func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *
 		r.telemetry.ReceiverFluxEventDuplicates.Add(ctx, 1)
 		// Tells another collector's exporter that this is no rate limit.
 		w.Header().Set("X-Flux-Event", "duplicate")
-		answer(w, http.StatusTooManyRequests, "a duplicate: this event was accepted less than "+r.config.Deduplication.Interval.String()+" ago")
+		// No text: Flux's client leaves it unread, and with it a connection open.
+		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
 	accepted := false
