@@ -97,7 +97,7 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 		return t.transportError(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := read(res.Body)
+	body, err := read(res)
 	if err != nil && res.StatusCode < http.StatusMultipleChoices {
 		// The endpoint has taken it: its status says so, and a repetition would
 		// be a second notification. Only a type that judges bodies needs more.
@@ -147,12 +147,15 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 }
 
 // read takes what is needed of an answer and lets the connection go on.
-func read(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxAnswer))
+func read(res *http.Response) ([]byte, error) {
+	if res.ContentLength == 0 {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return body, err
 	}
-	_, _ = io.CopyN(io.Discard, r, maxDrain)
+	_, _ = io.CopyN(io.Discard, res.Body, maxDrain)
 	return body, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,8 +226,13 @@ func entryOf(e *fluxevent.Event) *entry {
 // own is the value of a key of the object's group. Events that another
 // controller has forwarded have lost that prefix.
 func own(e *fluxevent.Event, group, name string) string {
-	if value, ok := e.Metadata[group+"/"+name]; ok && group != "" {
-		return value
+	if group == "" {
+		return e.Metadata[name]
+	}
+	for key, value := range e.Metadata {
+		if len(key) == len(group)+1+len(name) && key[len(group)] == '/' && strings.HasPrefix(key, group) && strings.HasSuffix(key, name) {
+			return value
+		}
 	}
 	return e.Metadata[name]
 }
