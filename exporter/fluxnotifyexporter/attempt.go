@@ -3,6 +3,7 @@ package fluxnotifyexporter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (e *notifyExporter) try(ctx context.Context, o *owed) error {
 	provider, release := e.current.acquire()
 	defer release()
 	if !o.rendered {
-		payloads, err := provider.Render(o.notification)
+		payloads, err := render(provider, o.notification)
 		if err != nil {
 			return notify.Permanentf("rendering", "render: %w", err)
 		}
@@ -93,6 +94,16 @@ func (e *notifyExporter) try(ctx context.Context, o *owed) error {
 		o.payloads = o.payloads[1:]
 	}
 	return nil
+}
+
+// render lets no event, whatever is in it, end the collector.
+func render(provider notify.Provider, n *notify.Notification) (_ []notify.Payload, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("a defect of this provider type: %v", r)
+		}
+	}()
+	return provider.Render(n)
 }
 
 // deliver sends one payload, when the endpoint does not ask for patience and

@@ -232,3 +232,21 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	assert.Empty(t, other.seen())
 	assert.Contains(t, e.logs.FilterLevelExact(zap.ErrorLevel).All()[0].ContextMap()["error"], strings.TrimPrefix(other.URL, "http://"))
 }
+
+func TestRecordsThatAreTriedAgainHoldUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, func(body string, _ int) (int, http.Header) {
+		if strings.Contains(body, `"name":"bad`) {
+			return http.StatusInternalServerError, nil
+		}
+		return http.StatusOK, nil
+	})
+	config := webhook(sink.URL)
+	config.RetryConfig.InitialInterval, config.RetryConfig.MaxInterval = time.Hour, time.Hour
+	e := start(t, config)
+	for i := range 3 * config.QueueConfig.Get().NumConsumers {
+		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("bad", i), "failed")))
+	}
+	require.NoError(t, e.ConsumeLogs(context.Background(), event("good", "failed")))
+	require.Eventually(t, func() bool { return e.counts(t)["sent"] == 1 }, patience, 5*time.Millisecond)
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
@@ -124,7 +125,7 @@ func (e *notifyExporter) chain(ctx context.Context, set exporter.Settings) error
 	noTimeout := exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{}) // attempt bounds each delivery
 	var err error
 	e.queue, err = exporterhelper.NewLogs(ctx, queueSettings(set), e.config, e.dispatch,
-		noTimeout, exporterhelper.WithQueue(e.config.QueueConfig))
+		noTimeout, exporterhelper.WithQueue(e.queueConfig()))
 	if err != nil {
 		return fmt.Errorf("sending_queue: %w", err)
 	}
@@ -134,6 +135,20 @@ func (e *notifyExporter) chain(ctx context.Context, set exporter.Settings) error
 		return fmt.Errorf("retry_on_failure: %w", err)
 	}
 	return nil
+}
+
+// waitingPerSlot is how many records may be between queue and endpoint for each
+// delivery that there can be at once: those that wait for their retry, or for an
+// earlier event of their object, are to hold up nobody else.
+const waitingPerSlot = 8
+
+func (e *notifyExporter) queueConfig() configoptional.Optional[exporterhelper.QueueBatchConfig] {
+	if !e.config.QueueConfig.HasValue() {
+		return e.config.QueueConfig
+	}
+	queue := *e.config.QueueConfig.Get()
+	queue.NumConsumers *= waitingPerSlot
+	return configoptional.Some(queue)
 }
 
 var _ exporter.Logs = (*notifyExporter)(nil)

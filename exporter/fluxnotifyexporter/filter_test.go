@@ -11,6 +11,7 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/alert"
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
 func info(metadata map[string]string) plog.Logs {
@@ -92,4 +93,21 @@ func TestAnyLogRecordCanBecomeANotification(t *testing.T) {
 		"severity": "error", "timestamp": null, "message": "{\"free\":0}", "reason": "WARN",
 		"reportingController": "shop-api"
 	}`, sink.waitFor(t, 1)[0].body)
+}
+
+type defective struct{ notify.Provider }
+
+func (defective) Render(*notify.Notification) ([]notify.Payload, error) { panic("unexpected") }
+
+func TestADefectOfAProviderFailsItsNotificationAlone(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, nil)
+	e := start(t, webhook(sink.URL))
+	well := e.current.instance.provider
+	e.current.instance.provider = defective{}
+	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
+	require.Eventually(t, func() bool { return e.counts(t)["failed rendering"] == 1 }, patience, time.Millisecond)
+	e.current.instance.provider = well
+	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "two")))
+	sink.waitFor(t, 1)
 }
