@@ -1,0 +1,144 @@
+package fluxnotifyexporter
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configopaque"
+
+	"github.com/fluxnotify/otelcol-flux/internal/providers"
+)
+
+// TestProxyAndPrivateAuthority sends a notification of every HTTP type to the
+// host of its sample address, which exists only behind a proxy that wants
+// credentials, and whose certificate only a private authority vouches for.
+func TestProxyAndPrivateAuthority(t *testing.T) {
+	t.Parallel()
+	ca, certify := privateAuthority(t)
+	for _, row := range providers.Table {
+		if row.Bus {
+			continue
+		}
+		t.Run(row.Type, func(t *testing.T) {
+			t.Parallel()
+			sink := &endpoint{}
+			sink.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				sink.handler(nil).ServeHTTP(httptest.NewRecorder(), r)
+				_, _ = io.WriteString(w, row.OKBody)
+			}))
+			sink.TLS = &tls.Config{GetCertificate: certify}
+			sink.StartTLS()
+			t.Cleanup(sink.Close)
+			proxy := newProxy(t, sink.Listener.Addr().String())
+
+			config := sampleConfig(row)
+			config.ClientConfig.TLS.CAPem = configopaque.String(ca)
+			config.ClientConfig.ProxyURL = "http://user:canary-proxy@" + proxy.address
+			e := start(t, config)
+			require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))
+			sink.waitFor(t, 1)
+			e.stop(t)
+			assert.Equal(t, map[string]int64{"sent": 1}, e.counts(t))
+			assert.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("user:canary-proxy")), proxy.authorization())
+		})
+	}
+}
+
+// sampleConfig is the configuration of a row's sample.
+func sampleConfig(row providers.Row) *Config {
+	config := webhook(row.Sample.Address)
+	config.Type = row.Type
+	config.Channel, config.Username = row.Sample.Channel, row.Sample.Username
+	config.Password, config.Token = configopaque.String(row.Sample.Password), configopaque.String(row.Sample.Token)
+	for _, header := range row.Sample.Headers {
+		config.ClientConfig.Headers.Set(header.Name, configopaque.String(header.Value))
+	}
+	return config
+}
+
+// connectProxy leads every CONNECT to one address.
+type connectProxy struct {
+	address string
+	target  string
+	mu      sync.Mutex
+	auth    string
+}
+
+func newProxy(t *testing.T, target string) *connectProxy {
+	t.Helper()
+	p := &connectProxy{target: target}
+	server := httptest.NewServer(http.HandlerFunc(p.connect))
+	t.Cleanup(server.Close)
+	p.address = server.Listener.Addr().String()
+	return p
+}
+
+func (p *connectProxy) authorization() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.auth
+}
+
+func (p *connectProxy) connect(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodConnect {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	p.mu.Lock()
+	p.auth = r.Header.Get("Proxy-Authorization")
+	p.mu.Unlock()
+	upstream, err := net.Dial("tcp", p.target)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	client, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		_ = upstream.Close()
+		return
+	}
+	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection Established\r\n\r\n")
+	go func() {
+		_, _ = io.Copy(upstream, client)
+		_ = upstream.Close()
+	}()
+	_, _ = io.Copy(client, upstream)
+	_ = client.Close()
+}
+
+// privateAuthority makes an authority that certifies whatever host is asked for.
+func privateAuthority(t *testing.T) (ca string, certify func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		leaf := &x509.Certificate{
+			SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter,
+			DNSNames: []string{hello.ServerName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		}
+		der, err := x509.CreateCertificate(rand.Reader, leaf, template, &key.PublicKey, key)
+		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+	}
+}
