@@ -39,8 +39,9 @@ type Config struct {
 	Token    configopaque.String `mapstructure:"token"`
 	// SecretDir is a mounted Kubernetes Secret whose keys override settings.
 	SecretDir string `mapstructure:"secret_dir"`
-	// UID is the provider's identity. Default: derived from the component's ID.
-	UID string `mapstructure:"uid"`
+	// UID is the provider's identity. Default: derived from the component's ID;
+	// set to nothing, it is empty, as that of a Provider without one.
+	UID *string `mapstructure:"uid"`
 	// Suspend filters everything.
 	Suspend bool `mapstructure:"suspend"`
 	// CommitStatusExpr is for the commit-status types.
@@ -93,7 +94,7 @@ func (c *Config) Validate() error {
 	if errors.Join(errs...) != nil {
 		return errors.Join(errs...)
 	}
-	resolved, err := c.resolve(row, c.UID)
+	resolved, err := c.resolve(row, "")
 	if err != nil {
 		return err
 	}

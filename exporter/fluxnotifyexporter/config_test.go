@@ -39,7 +39,8 @@ func TestLoadConfig(t *testing.T) {
 
 	want := createDefaultConfig().(*Config)
 	want.Type, want.Address, want.Channel, want.Username = "slack", "https://slack.com/api/chat.postMessage", "general", "flux"
-	want.Token, want.UID, want.Suspend, want.ErrorSeverity = "xoxb-secret", "prod-eu-1", true, "warn"
+	uid := "prod-eu-1"
+	want.Token, want.UID, want.Suspend, want.ErrorSeverity = "xoxb-secret", &uid, true, "warn"
 	want.ClientConfig.Timeout, want.ClientConfig.ProxyURL = 5*time.Second, "http://proxy.example.com:3128"
 	want.RetryConfig.MaxElapsedTime = 10 * time.Minute
 	storage := component.MustNewID("file_storage")

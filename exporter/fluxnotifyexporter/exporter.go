@@ -109,9 +109,9 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 		return nil, err
 	}
 	e.slots = make(chan struct{}, width)
-	uid := config.UID
-	if uid == "" {
-		uid = alert.DeriveUID("provider", set.ID.String())
+	uid := alert.DeriveUID("provider", set.ID.String())
+	if config.UID != nil {
+		uid = *config.UID
 	}
 	e.current = &current{config: config, row: row, uid: uid, set: set.TelemetrySettings, width: width}
 	if e.report, err = newReport(set.TelemetrySettings, row.Type); err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
@@ -124,12 +125,26 @@ func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(r.missing) > 0 {
+		provider = incomplete{provider, strings.Join(r.missing, ", ")}
+	}
 	if starter, ok := provider.(notify.Starter); ok {
 		if err := starter.Start(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return &instance{provider: provider, transport: tap.transport}, nil
+}
+
+// incomplete is a provider that lacks what it needs to deliver.
+type incomplete struct {
+	notify.Provider
+	missing string
+}
+
+// Deliver implements notify.Provider.
+func (p incomplete) Deliver(context.Context, notify.Payload) error {
+	return notify.Permanentf("configuration", "%s", p.missing)
 }
 
 // retire ends a provider when its last delivery has ended.

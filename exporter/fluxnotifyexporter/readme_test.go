@@ -33,7 +33,7 @@ func TestProviderTable(t *testing.T) {
 }
 
 func providerTable() string {
-	words := map[providers.Use]string{providers.Unused: "–", providers.Optional: "optional", providers.Required: "required"}
+	words := map[providers.Use]string{providers.Unused: "–", providers.Optional: "optional", providers.Expected: "expected", providers.Required: "required"}
 	var b strings.Builder
 	b.WriteString("\n| type | tells | `address` | `channel` | `username` | `password` | `token` | `headers` | further keys of `secret_dir` |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")

@@ -27,6 +27,8 @@ type resolved struct {
 	// tlsGiven tells whether anything of TLS is configured: a bus speaks TLS
 	// only then.
 	tlsGiven bool
+	// missing are the settings without which notifications fail.
+	missing  []string
 	warnings []string
 }
 
@@ -202,6 +204,7 @@ func (r *resolved) checkProxy() error {
 	return nil
 }
 
+// checkRequired refuses what can never work, and notes what cannot work yet.
 func (r *resolved) checkRequired(row providers.Row, secretDir string) error {
 	var errs []error
 	for _, s := range []struct {
@@ -215,14 +218,21 @@ func (r *resolved) checkRequired(row providers.Row, secretDir string) error {
 		{"password", r.settings.Password, row.Password, true},
 		{"token", r.settings.Token, row.Token, true},
 	} {
-		if s.use != providers.Required || s.value != "" {
+		if s.value != "" {
 			continue
 		}
 		hint := ""
 		if s.inSecret && secretDir != "" {
 			hint = ", here or as the file " + s.key + " of secret_dir"
 		}
-		errs = append(errs, fmt.Errorf("%s: must be set for the type %s%s", s.key, row.Type, hint))
+		message := fmt.Sprintf("%s: must be set for the type %s%s", s.key, row.Type, hint)
+		switch s.use {
+		case providers.Required:
+			errs = append(errs, errors.New(message))
+		case providers.Expected:
+			r.missing = append(r.missing, message)
+			r.warnings = append(r.warnings, message+"; until then its notifications fail")
+		}
 	}
 	return errors.Join(errs...)
 }

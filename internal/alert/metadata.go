@@ -132,7 +132,7 @@ func forwarded(e *fluxevent.Event) bool {
 // addGroup takes the keys of an API group, without their prefix.
 func (c *combination) addGroup(e *fluxevent.Event, group string, except ...string) {
 	for key, value := range e.Metadata {
-		if len(key) <= len(group)+1 || key[len(group)] != '/' || !strings.HasPrefix(key, group) {
+		if len(key) <= len(group) || key[len(group)] != '/' || !strings.HasPrefix(key, group) {
 			continue
 		}
 		name := key[len(group)+1:]
