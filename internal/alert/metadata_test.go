@@ -87,9 +87,10 @@ func TestNotifyCombinesMetadata(t *testing.T) {
 			want:   fields{{Key: "checksum", Value: "c"}, {Key: "digest", Value: "d"}, {Key: "token", Value: "alert", Operator: true}},
 		},
 		"junk": {event: map[string]string{
-			"": "1", "revision": "2", "/revision": "3", objectGroup: "4", eventGroup: "5", "helm.toolkit.fluxcd.io/revision": "6",
+			"": "1", "revision": "2", "/revision": "3", "helm.toolkit.fluxcd.io/revision": "6",
 			"kustomize.toolkit.fluxcd.io": "7", "kustomize.toolkit.fluxcd.io.x/a": "8", "x" + eventGroup + "a": "9", "KUSTOMIZE.toolkit.fluxcd.io/a": "10",
 		}},
+		"an empty key":       {event: map[string]string{objectGroup: "4", eventGroup: "5"}, want: fields{{Key: "", Value: "4"}}},
 		"a key with slashes": {event: map[string]string{eventGroup + "a/b/c": "1"}, want: fields{{Key: "a/b/c", Value: "1"}}},
 		"an empty value":     {event: map[string]string{eventGroup + "a": ""}, want: fields{{Key: "a"}}},
 	}

@@ -9,10 +9,28 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/datadog"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/incidentio"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/lark"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/mastodon"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/matrix"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/msteams"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/nats"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/opsgenie"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/pagerduty"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/rocket"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/sentry"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/slack"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/telegram"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/webex"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/zoom"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/zulip"
 )
 
 // Use says what a type makes of a setting.
@@ -22,6 +40,9 @@ type Use int
 const (
 	Unused Use = iota
 	Optional
+	// Expected may be missing at the start; until it is there, notifications
+	// fail and say so, as they do in Flux.
+	Expected
 	Required
 )
 
@@ -65,6 +86,20 @@ var Table = []Row{
 		Sample: notify.Settings{Address: "https://alertmanager.example.com/api/v2/alerts", Username: "flux", Password: "sample-password"},
 	},
 	{
+		Type: "datadog", Words: "an event in Datadog",
+		Takes:   notify.TakesNews,
+		Address: Required, Token: Expected,
+		New:    datadog.New,
+		Sample: notify.Settings{Address: "https://api.datadoghq.com", Token: "sample-token"},
+	},
+	{
+		Type: "discord", Words: "a message in a Discord channel",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Optional, Username: Optional,
+		New:    discord.New,
+		Sample: notify.Settings{Address: "https://discord.com/api/webhooks/123/sample", Username: "flux"},
+	},
+	{
 		Type: "generic", Words: "the event as JSON to a webhook",
 		Takes:   notify.TakesAll,
 		Address: Required, Headers: Optional,
@@ -80,6 +115,63 @@ var Table = []Row{
 		Sample:   notify.Settings{Address: "https://example.com/hook", Token: "sample-token", Headers: []notify.Header{{Name: "X-Team", Value: "sample-header"}}},
 	},
 	{
+		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",
+		Takes:   notify.TakesNews,
+		Address: Required, Password: Optional, Token: Optional,
+		New:    githubdispatch.New,
+		Sample: notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
+		Type: "googlechat", Words: "a card in a Google Chat space",
+		Takes:   notify.TakesNews,
+		Address: Required,
+		New:     googlechat.New,
+		Sample:  notify.Settings{Address: "https://chat.googleapis.com/v1/spaces/AAAAsample/messages?key=sample-key&token=sample-token"},
+	},
+	{
+		Type: "grafana", Words: "an annotation in Grafana",
+		Takes:   notify.TakesNews,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional,
+		New:    grafana.New,
+		Sample: notify.Settings{Address: "https://grafana.example.com/api/annotations", Username: "flux", Password: "sample-password"},
+	},
+	{
+		Type: "incident.io", Words: "alerts to an alert source of incident.io",
+		Takes: notify.TakesNews, Skips: notify.SkipsProgressing,
+		Address: Required, Token: Expected,
+		New:    incidentio.New,
+		Sample: notify.Settings{Address: "https://api.incident.io/v2/alert_events/http/01GW2G3V0S59R238FAHPDS1R66", Token: "sample-token"},
+	},
+	{
+		Type: "lark", Words: "a card in a Lark or Feishu group",
+		Takes:   notify.TakesNews,
+		Address: Required,
+		New:     lark.New,
+		OKBody:  `{"code":0}`,
+		Sample:  notify.Settings{Address: "https://open.larksuite.com/open-apis/bot/v2/hook/00000000-0000-0000-0000-000000000000"},
+	},
+	{
+		Type: "mastodon", Words: "a status of a Mastodon account",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Optional, Token: Required,
+		New:    mastodon.New,
+		Sample: notify.Settings{Address: "https://mastodon.example.com", Channel: "unlisted", Token: "sample-token"},
+	},
+	{
+		Type: "matrix", Words: "a message in a Matrix room",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Required, Token: Required,
+		New:    matrix.New,
+		Sample: notify.Settings{Address: "https://matrix.example.com", Channel: "!jezptmDwEeLapMLjOc:example.com", Token: "sample-token"},
+	},
+	{
+		Type: "msteams", Words: "a card in a Microsoft Teams channel",
+		Takes:   notify.TakesNews,
+		Address: Required,
+		New:     msteams.New,
+		Sample:  notify.Settings{Address: "https://prod-00.westeurope.logic.azure.com/workflows/0/triggers/manual/paths/invoke?api-version=2016-06-01&sig=sample-signature"},
+	},
+	{
 		Type: "nats", Words: "the event as JSON to a NATS subject",
 		Takes: notify.TakesNews, Bus: true,
 		Address: Required, Channel: Required, Username: Optional, Password: Optional,
@@ -88,12 +180,72 @@ var Table = []Row{
 		Sample:  notify.Settings{Address: "nats://nats.example.com:4222", Channel: "flux.events", Username: "flux", Password: "sample-password"},
 	},
 	{
+		Type: "opsgenie", Words: "alerts to Opsgenie",
+		Takes:   notify.TakesNews,
+		Address: Required, Token: Expected,
+		New:    opsgenie.New,
+		Sample: notify.Settings{Address: "https://api.opsgenie.com/v2/alerts", Token: "sample-token"},
+	},
+	{
+		Type: "pagerduty", Words: "alerts and change events to PagerDuty",
+		Takes: notify.TakesNews, Skips: notify.SkipsProgressing,
+		Address: Required, Channel: Expected,
+		New:    pagerduty.New,
+		Sample: notify.Settings{Address: "https://events.pagerduty.com", Channel: "0123456789abcdef0123456789abcdef"},
+	},
+	{
+		Type: "rocket", Words: "a message in a Rocket.Chat channel",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Optional, Username: Optional,
+		New:    rocket.New,
+		Sample: notify.Settings{Address: "https://chat.example.com/hooks/123/sample", Channel: "general", Username: "flux"},
+		OKBody: `{"success":true}`,
+	},
+	{
+		Type: "sentry", Words: "events and transactions to Sentry",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Optional,
+		New:    sentry.New,
+		Sample: notify.Settings{Address: "https://0123456789abcdef0123456789abcdef@o1.ingest.sentry.io/2", Channel: "production"},
+	},
+	{
 		Type: "slack", Words: "a message in a Slack channel",
 		Takes:   notify.TakesNews,
 		Address: Required, Channel: Optional, Username: Optional, Token: Optional,
 		New:    slack.New,
 		Sample: notify.Settings{Address: "https://slack.com/api/chat.postMessage", Channel: "general", Username: "flux", Token: "sample-token"},
 		OKBody: `{"ok":true}`,
+	},
+	{
+		Type: "telegram", Words: "a message in a Telegram chat",
+		Takes:   notify.TakesNews,
+		Address: Optional, Channel: Required, Token: Required,
+		New:    telegram.New,
+		Sample: notify.Settings{Address: "https://api.telegram.org", Channel: "-1001234567890:552", Token: "123456:sample-token"},
+		OKBody: `{"ok":true}`,
+	},
+	{
+		Type: "webex", Words: "a message in a Webex space",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Required, Token: Optional,
+		New:    webex.New,
+		Sample: notify.Settings{Address: "https://webexapis.com/v1/messages", Channel: "Y2lzY29zcGFyazovL3VzL1JPT00", Token: "sample-token"},
+	},
+	{
+		Type: "zoom", Words: "a message in a Zoom chat channel",
+		Takes:   notify.TakesNews,
+		Address: Required, Token: Optional,
+		New:    zoom.New,
+		Sample: notify.Settings{Address: "https://integrations.zoom.us/chat/webhooks/incomingwebhook/sample", Token: "sample-token"},
+		OKBody: `{"status":200}`,
+	},
+	{
+		Type: "zulip", Words: "a message in a Zulip topic",
+		Takes:   notify.TakesNews,
+		Address: Required, Channel: Required, Username: Optional, Password: Optional,
+		New:    zulip.New,
+		Sample: notify.Settings{Address: "https://example.zulipchat.com", Channel: "flux/production", Username: "flux-bot@example.zulipchat.com", Password: "sample-password"},
+		OKBody: `{"result":"success","msg":""}`,
 	},
 }
 

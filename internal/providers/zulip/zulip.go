@@ -1,0 +1,196 @@
+// Package zulip sends events to a channel of Zulip (https://zulip.com/api/send-message).
+//
+// Zulip's markdown knows no backslash: of an event's text, the characters of
+// its markup (https://zulip.com/help/format-your-message-using-markdown) are
+// written as HTML's character references, which it resolves, and a space without
+// width parts @ from a name and takes lines that would begin a list or a quote
+// for text. Keys of metadata are code. What the operator wrote in the alert
+// passes as it is.
+package zulip
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/text"
+)
+
+const (
+	// maxMessage is the limit of a message, in characters
+	// (https://zulip.com/api/send-message#parameter-content; servers name theirs
+	// as max_message_length in https://zulip.com/api/register-queue).
+	maxMessage = 10000
+	// maxTopic is the limit of a topic, in characters
+	// (https://zulip.com/api/send-message#parameter-topic).
+	maxTopic = 60
+	// maxSubject bounds the object's name, which is never that long, in characters.
+	maxSubject = 1000
+	// minText is what remains of the message when metadata is long, in characters.
+	minText = 2000
+	// minValue is what remains of a value when metadata is long, in characters.
+	minValue = 60
+)
+
+// Provider sends to one topic.
+type Provider struct {
+	*httpsend.Target
+	channel string
+	topic   string
+}
+
+// errTopic is of a channel without a topic, which Flux accepts and then sends
+// nothing to; here it starts too, and every notification says why it fails.
+var errTopic = errors.New("channel: must be a channel and a topic with a slash between them, such as flux/production")
+
+// New makes a provider of a server's address, of which scheme, host and query
+// are used, a bot's name and key, and a channel with a topic.
+func New(s notify.Settings) (notify.Provider, error) {
+	channel, topic, _ := strings.Cut(s.Channel, "/")
+	if channel == "" {
+		return nil, errTopic
+	}
+	if topic == "" {
+		s.Logger.Warn(errTopic.Error() + "; until then notifications fail")
+	}
+	address, err := httpsend.ParseAddress(s.Address)
+	if err != nil {
+		return nil, err
+	}
+	address.Path, address.RawPath = "", ""
+	s.Address = address.String()
+	target, err := httpsend.New(s, httpsend.Options{Judge: judge, Sign: func(r *http.Request, _ []byte) {
+		if s.Username != "" || s.Password != "" {
+			r.SetBasicAuth(s.Username, s.Password)
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return &Provider{Target: target, channel: channel, topic: text.Shorten(topic, text.InRunes, maxTopic)}, nil
+}
+
+var form = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+
+// Render implements notify.Provider.
+func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
+	if p.topic == "" {
+		return nil, errTopic
+	}
+	values := url.Values{"type": {"stream"}, "to": {p.channel}, "topic": {p.topic}, "content": {write(n)}}
+	return []notify.Payload{{
+		Method: http.MethodPost, Path: "/api/v1/messages", Header: form, Body: []byte(values.Encode()),
+	}}, nil
+}
+
+// The markup around the parts of a message.
+const (
+	headline    = "## Flux Status\n\n"
+	between     = "\n\n"
+	listed      = "\n\nMetadata:\n"
+	beforeKey   = "* `"
+	beforeValue = "`: "
+	afterValue  = "\n"
+)
+
+// write fits the message and the metadata into one text.
+func write(n *notify.Notification) string {
+	emoji := "ℹ️"
+	if n.Event.IsError() {
+		emoji = "⚠️"
+	}
+	o := &n.Event.InvolvedObject
+	subject := part(o.Kind + "/" + o.Namespace + "/" + o.Name)
+	subject.Limit = maxSubject
+	head := headline + emoji + " " + subject.Render(text.InRunes) + between
+
+	pairs := make([]text.Pair, 0, len(n.Fields))
+	for _, f := range n.Fields {
+		if f.Key == "change_request" {
+			continue
+		}
+		value := text.Part{Text: f.Value}
+		if !f.Operator {
+			value = part(f.Value)
+		}
+		pairs = append(pairs, text.Pair{Key: text.Part{Text: f.Key, Escape: inCode}, Value: value, Whole: f.Key == "summary"})
+	}
+	layout := text.Layout{
+		Size: text.InRunes, Total: maxMessage - text.InRunes(head+listed), LeastText: minText, LeastValue: minValue,
+		Each: len(beforeKey + beforeValue + afterValue),
+	}
+	message, entries := layout.FitMost(part(n.Event.Message), pairs, 0)
+
+	var b strings.Builder
+	b.Grow(len(head) + len(message) + len(listed) + 96*len(entries))
+	b.WriteString(head)
+	b.WriteString(message)
+	b.WriteString(listed)
+	for _, e := range entries {
+		b.WriteString(beforeKey)
+		b.WriteString(e.Key)
+		b.WriteString(beforeValue)
+		b.WriteString(e.Value)
+		b.WriteString(afterValue)
+	}
+	return b.String()
+}
+
+func part(s string) text.Part {
+	return text.Part{Text: text.Unmention(text.Inert(s)), Escape: escape}
+}
+
+func escape(r rune) string {
+	switch r {
+	case '&':
+		return "&amp;"
+	case '<':
+		return "&lt;"
+	case '>':
+		return "&gt;"
+	case '*':
+		return "&#42;"
+	case '`':
+		return "&#96;"
+	case '~':
+		return "&#126;"
+	case '$':
+		return "&#36;"
+	case '|':
+		return "&#124;"
+	}
+	return ""
+}
+
+// inCode is for what stands in backticks, where nothing can be escaped.
+func inCode(r rune) string {
+	switch r {
+	case '`':
+		return "'"
+	case '\r', '\n':
+		return " "
+	}
+	return ""
+}
+
+// judge reads Zulip's answer, which names an error in its body as well as by
+// its status (https://zulip.com/api/rest-error-handling).
+func judge(a httpsend.Answer) (*notify.Error, bool) {
+	if a.Status < 200 || a.Status > 299 {
+		return nil, false
+	}
+	var answer struct {
+		Result  string `json:"result"`
+		Message string `json:"msg"`
+	}
+	if err := json.Unmarshal(a.Body, &answer); err != nil || answer.Result != "error" {
+		return nil, false
+	}
+	return notify.Permanentf("vendor", "refused the message: %s", answer.Message), true
+}
+
+var _ notify.Provider = (*Provider)(nil)
