@@ -26,8 +26,9 @@ const apart = "\u200b"
 const inner = '\uFDD0'
 
 // Quiet makes a stranger's text ready for the Escape Chat: blocks do not begin,
-// brackets get no address, nobody is mentioned, and underscores within words are left alone, since a
-// chat would make a backslash part of the link that it finds around them.
+// brackets get no address, nobody is mentioned, and underscores within words are
+// left alone, since a chat would make a backslash part of the link that it finds
+// around them.
 func Quiet(s string) string {
 	s = strings.ReplaceAll(Inert(s), "]:", "]"+apart+":")
 	return innerUnderscores(Unmention(s))

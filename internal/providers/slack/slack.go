@@ -32,6 +32,8 @@ const (
 	maxMessage = 40000
 	// minText is what remains of the message when metadata is long, in characters.
 	minText = 1000
+	// minValue is what remains of a value when metadata is long, in characters.
+	minValue = 60
 	// maxFallback bounds what a mobile notification shows, in characters.
 	maxFallback = 300
 )
@@ -109,22 +111,21 @@ func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 
 // body fits the message and the metadata into what a message may hold.
 func body(n *notify.Notification, room int) (string, []field) {
-	parts := make([]text.Part, 0, 1+2*len(n.Fields))
-	parts = append(parts, text.Part{Text: n.Event.Message, Escape: escape, Limit: maxText})
-	for _, f := range n.Fields {
-		title := text.Part{Text: f.Key, Escape: escape, Limit: maxField}
-		value := text.Part{Text: f.Value, Escape: escape, Limit: maxField}
-		if f.Operator {
-			title.Escape, value.Escape = nil, nil
+	pairs := make([]text.Pair, len(n.Fields))
+	for i, f := range n.Fields {
+		key, value := text.Part{Text: f.Key, Limit: maxField}, text.Part{Text: f.Value, Limit: maxField}
+		if !f.Operator {
+			key.Escape, value.Escape = escape, escape
 		}
-		parts = append(parts, title, value)
+		pairs[i] = text.Pair{Key: key, Value: value, Whole: f.Key == "summary"}
 	}
-	fitted := text.Fit(parts, text.InRunes, room, minText)
-	fields := make([]field, 0, len(n.Fields))
-	for i := 1; i < len(fitted); i += 2 {
-		fields = append(fields, field{Title: fitted[i], Value: fitted[i+1]})
+	layout := text.Layout{Size: text.InRunes, Total: room, LeastText: minText, LeastValue: minValue}
+	fitted, entries := layout.Fit(text.Part{Text: n.Event.Message, Escape: escape, Limit: maxText}, pairs)
+	fields := make([]field, len(entries))
+	for i, e := range entries {
+		fields[i] = field{Title: e.Key, Value: e.Value}
 	}
-	return fitted[0], fields
+	return fitted, fields
 }
 
 func escaped(s string, limit int) string {
