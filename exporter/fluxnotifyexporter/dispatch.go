@@ -68,7 +68,7 @@ func (e *notifyExporter) lanes(logs plog.Logs) [][]*work {
 func (e *notifyExporter) enter(resource pcommon.Resource, scope pcommon.InstrumentationScope, record plog.LogRecord) *work {
 	event := fluxevent.FromRecord(resource, record, e.errorFrom)
 	place := e.order.enter(keyOf(&event.InvolvedObject, record))
-	d := e.decide(&event)
+	d := e.decide(event)
 	if d == nil {
 		e.order.leave(place, false)
 		return nil

@@ -328,7 +328,7 @@ func FuzzParse(f *testing.F) {
 func fromRecord(t *testing.T, logs plog.Logs, errorFrom plog.SeverityNumber) Event {
 	t.Helper()
 	resource, record := only(logs)
-	e := FromRecord(resource, record, errorFrom)
+	e := *FromRecord(resource, record, errorFrom)
 	assert.Equal(t, e.InvolvedObject, ObjectOf(resource, record))
 	return e
 }

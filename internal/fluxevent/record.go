@@ -99,8 +99,8 @@ func severityNumber(severity string) plog.SeverityNumber {
 // FromRecord reads an event out of a log record: exactly the one that ToLogs
 // was given, or, of a record from elsewhere, the nearest thing to an event.
 // Such a record is an error from the severity number errorFrom on.
-func FromRecord(resource pcommon.Resource, record plog.LogRecord, errorFrom plog.SeverityNumber) Event {
-	f := fields{foreign: record.EventName() != EventName}
+func FromRecord(resource pcommon.Resource, record plog.LogRecord, errorFrom plog.SeverityNumber) *Event {
+	f := &fields{foreign: record.EventName() != EventName}
 	resource.Attributes().Range(f.read)
 	record.Attributes().Range(f.read) // read last: the record's own wins
 
@@ -115,13 +115,13 @@ func FromRecord(resource pcommon.Resource, record plog.LogRecord, errorFrom plog
 	f.completeObject()
 	if !f.foreign {
 		e.Severity = record.SeverityText()
-		return f.event
+		return e
 	}
 	if e.Reason == "" {
 		e.Reason = firstOf(record.EventName(), record.SeverityText())
 	}
 	e.Severity = severity(record, errorFrom)
-	return f.event
+	return e
 }
 
 // ObjectOf names the involved object of the event that FromRecord would give.

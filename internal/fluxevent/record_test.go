@@ -132,7 +132,7 @@ func assertLossless(t *testing.T, e Event) bool {
 	logs := ToLogs(&e, arrival)
 	want := e
 	want.Observed = arrival
-	ok := assert.Equal(t, want, FromRecord(first(logs)))
+	ok := assert.Equal(t, &want, FromRecord(first(logs)))
 	ok = assert.Equal(t, e.InvolvedObject, objectOf(logs)) && ok
 	ok = assert.Equal(t, metadata, e.Metadata, "the event is left as it was") && ok
 
@@ -140,7 +140,7 @@ func assertLossless(t *testing.T, e Event) bool {
 	require.NoError(t, err)
 	arrived, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(bytes)
 	require.NoError(t, err)
-	return assert.Equal(t, want, FromRecord(first(arrived)), "through OTLP") && ok
+	return assert.Equal(t, &want, FromRecord(first(arrived)), "through OTLP") && ok
 }
 
 func only(logs plog.Logs) (pcommon.Resource, plog.LogRecord) {

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
@@ -41,7 +42,11 @@ const (
 const format = "flux_event"
 
 func (r *eventReceiver) newServer(ctx context.Context, host component.Host) (*http.Server, error) {
-	return r.config.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings,
+	// The HTTP instrumentation's metrics cost as much as reading an event does,
+	// and say less than the receiver's own.
+	telemetry := r.set.TelemetrySettings
+	telemetry.MeterProvider = noop.NewMeterProvider()
+	return r.config.ServerConfig.ToServer(ctx, host.GetExtensions(), telemetry,
 		http.HandlerFunc(r.serve), confighttp.WithErrorHandler(r.refuseEarly))
 }
 

@@ -150,8 +150,8 @@ exporters:
   flux_notify:
     type: generic
     address: %q
-    sending_queue: {queue_size: %d, block_on_overflow: true}
-`, address, target, 1000)
+    sending_queue: {queue_size: %d, num_consumers: %d, block_on_overflow: true}
+`, address, target, 1000, s.conns)
 	if s.tls {
 		fmt.Fprintf(&b, "    tls: {ca_file: %q}\n", s.ca.file)
 	}

@@ -43,7 +43,7 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 
 // Render implements notify.Provider.
 func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	body, err := json.Marshal(n.Event)
+	body, err := json.Marshal(&n.Event)
 	if err != nil {
 		return nil, errors.New("the event cannot be written as JSON")
 	}

@@ -128,7 +128,7 @@ type status struct {
 // Render implements notify.Provider. The key is the event's, so that the
 // instance takes a repetition for what it is.
 func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	event, err := json.Marshal(n.Event)
+	event, err := json.Marshal(&n.Event)
 	if err != nil {
 		return nil, errors.New("the event cannot be written as JSON")
 	}

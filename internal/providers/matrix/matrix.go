@@ -72,7 +72,7 @@ type message struct {
 // Render implements notify.Provider. The transaction is named after the event,
 // so that the server takes a repetition for what it is.
 func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	event, err := json.Marshal(n.Event)
+	event, err := json.Marshal(&n.Event)
 	if err != nil {
 		return nil, errors.New("the event cannot be written as JSON")
 	}

@@ -148,7 +148,7 @@ func (p *Provider) Start(context.Context) error {
 
 // Render implements notify.Provider.
 func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	body, err := json.Marshal(n.Event)
+	body, err := json.Marshal(&n.Event)
 	if err != nil {
 		return nil, errors.New("the event cannot be written as JSON")
 	}
