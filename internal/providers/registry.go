@@ -69,6 +69,9 @@ type Row struct {
 	Secrets []string
 	// New makes a provider, or says what is wrong with which setting.
 	New func(notify.Settings) (notify.Provider, error)
+	// MaxRequest is the vendor's limit of a request, in bytes, where it is one of
+	// requests and not of the texts in them. 0: there is none.
+	MaxRequest int
 	// OKBody is what the endpoint answers when it is content, where the type
 	// looks further than the status code.
 	OKBody string
@@ -118,15 +121,17 @@ var Table = []Row{
 		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",
 		Takes:   notify.TakesNews,
 		Address: Required, Password: Optional, Token: Optional,
-		New:    githubdispatch.New,
-		Sample: notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+		MaxRequest: 66_560,
+		New:        githubdispatch.New,
+		Sample:     notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
 	},
 	{
 		Type: "googlechat", Words: "a card in a Google Chat space",
-		Takes:   notify.TakesNews,
-		Address: Required,
-		New:     googlechat.New,
-		Sample:  notify.Settings{Address: "https://chat.googleapis.com/v1/spaces/AAAAsample/messages?key=sample-key&token=sample-token"},
+		Takes:      notify.TakesNews,
+		Address:    Required,
+		MaxRequest: 32_000,
+		New:        googlechat.New,
+		Sample:     notify.Settings{Address: "https://chat.googleapis.com/v1/spaces/AAAAsample/messages?key=sample-key&token=sample-token"},
 	},
 	{
 		Type: "grafana", Words: "an annotation in Grafana",
@@ -144,11 +149,12 @@ var Table = []Row{
 	},
 	{
 		Type: "lark", Words: "a card in a Lark or Feishu group",
-		Takes:   notify.TakesNews,
-		Address: Required,
-		New:     lark.New,
-		OKBody:  `{"code":0}`,
-		Sample:  notify.Settings{Address: "https://open.larksuite.com/open-apis/bot/v2/hook/00000000-0000-0000-0000-000000000000"},
+		Takes:      notify.TakesNews,
+		Address:    Required,
+		MaxRequest: 20_000,
+		New:        lark.New,
+		OKBody:     `{"code":0}`,
+		Sample:     notify.Settings{Address: "https://open.larksuite.com/open-apis/bot/v2/hook/00000000-0000-0000-0000-000000000000"},
 	},
 	{
 		Type: "mastodon", Words: "a status of a Mastodon account",
@@ -161,15 +167,17 @@ var Table = []Row{
 		Type: "matrix", Words: "a message in a Matrix room",
 		Takes:   notify.TakesNews,
 		Address: Required, Channel: Required, Token: Required,
-		New:    matrix.New,
-		Sample: notify.Settings{Address: "https://matrix.example.com", Channel: "!jezptmDwEeLapMLjOc:example.com", Token: "sample-token"},
+		MaxRequest: 65_536,
+		New:        matrix.New,
+		Sample:     notify.Settings{Address: "https://matrix.example.com", Channel: "!jezptmDwEeLapMLjOc:example.com", Token: "sample-token"},
 	},
 	{
 		Type: "msteams", Words: "a card in a Microsoft Teams channel",
-		Takes:   notify.TakesNews,
-		Address: Required,
-		New:     msteams.New,
-		Sample:  notify.Settings{Address: "https://prod-00.westeurope.logic.azure.com/workflows/0/triggers/manual/paths/invoke?api-version=2016-06-01&sig=sample-signature"},
+		Takes:      notify.TakesNews,
+		Address:    Required,
+		MaxRequest: 28_000,
+		New:        msteams.New,
+		Sample:     notify.Settings{Address: "https://prod-00.westeurope.logic.azure.com/workflows/0/triggers/manual/paths/invoke?api-version=2016-06-01&sig=sample-signature"},
 	},
 	{
 		Type: "nats", Words: "the event as JSON to a NATS subject",
@@ -190,8 +198,9 @@ var Table = []Row{
 		Type: "pagerduty", Words: "alerts and change events to PagerDuty",
 		Takes: notify.TakesNews, Skips: notify.SkipsProgressing,
 		Address: Required, Channel: Expected,
-		New:    pagerduty.New,
-		Sample: notify.Settings{Address: "https://events.pagerduty.com", Channel: "0123456789abcdef0123456789abcdef"},
+		MaxRequest: 512_000,
+		New:        pagerduty.New,
+		Sample:     notify.Settings{Address: "https://events.pagerduty.com", Channel: "0123456789abcdef0123456789abcdef"},
 	},
 	{
 		Type: "rocket", Words: "a message in a Rocket.Chat channel",

@@ -91,7 +91,7 @@ func TestHostileEvents(t *testing.T) {
 			for _, n := range []*notify.Notification{providertest.Notification(t, e), alert.Everything(&e)} {
 				payloads, err := p.Render(n)
 				require.NoError(t, err, name)
-				providertest.Check(t, payloads)
+				providertest.Check(t, row, payloads)
 			}
 		}
 	})
@@ -120,7 +120,7 @@ func FuzzRender(f *testing.F) {
 			for _, n := range []*notify.Notification{alert.Everything(&e), byAlert} {
 				payloads, err := p.Render(n)
 				require.NoError(t, err, providers.Table[i].Type)
-				providertest.Check(t, payloads)
+				providertest.Check(t, providers.Table[i], payloads)
 			}
 		}
 	})

@@ -105,11 +105,14 @@ func Hostile() map[string]fluxevent.Event {
 	}
 }
 
-// Check says of payloads what holds for every event: UTF-8, and JSON where the
-// Content-Type promises it.
-func Check(tb testing.TB, payloads []notify.Payload) {
+// Check says of payloads what holds for every event: within the limit, UTF-8,
+// and JSON where the Content-Type promises it.
+func Check(tb testing.TB, row providers.Row, payloads []notify.Payload) {
 	tb.Helper()
 	for _, p := range payloads {
+		if row.MaxRequest > 0 {
+			require.LessOrEqual(tb, len(p.Body), row.MaxRequest, "%s: a request over the limit", row.Type)
+		}
 		require.True(tb, utf8.Valid(p.Body), "the body is not UTF-8")
 		require.False(tb, strings.ContainsAny(p.Path, " \r\n\x00"), "the path %q", p.Path)
 		contentType := "application/json"
