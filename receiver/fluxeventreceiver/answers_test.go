@@ -30,7 +30,7 @@ func TestAccepted(t *testing.T) {
 	require.Len(t, sink.AllLogs(), 1)
 	resourceLogs := sink.AllLogs()[0].ResourceLogs().At(0)
 	record := resourceLogs.ScopeLogs().At(0).LogRecords().At(0)
-	event := fluxevent.FromRecord(resourceLogs.Resource(), record, plog.SeverityNumberError)
+	event := *fluxevent.FromRecord(resourceLogs.Resource(), record, plog.SeverityNumberError)
 	assert.WithinRange(t, event.Observed, before, time.Now())
 	want, err := fluxevent.Parse([]byte(recordedEvent(t)))
 	require.NoError(t, err)
