@@ -250,3 +250,30 @@ func TestRecordsThatAreTriedAgainHoldUpNobodyElse(t *testing.T) {
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("good", "failed")))
 	require.Eventually(t, func() bool { return e.counts(t)["sent"] == 1 }, patience, 5*time.Millisecond)
 }
+
+func TestARetryOfTheSecondRequestDoesNotRepeatTheFirst(t *testing.T) {
+	t.Parallel()
+	var failed atomic.Bool
+	sink := newEndpoint(t, func(body string, _ int) (int, http.Header) {
+		change := !strings.Contains(body, "event_action")
+		if change && failed.CompareAndSwap(false, true) {
+			return http.StatusInternalServerError, nil
+		}
+		return http.StatusAccepted, nil
+	})
+	config := webhook(sink.URL)
+	config.Type, config.Channel = "pagerduty", "routing-key"
+	e := start(t, config)
+	require.NoError(t, e.ConsumeLogs(context.Background(), info(nil)))
+	require.Eventually(t, func() bool { return e.counts(t)["sent"] == 1 }, patience, time.Millisecond)
+	var resolved, changes int
+	for _, a := range sink.seen() {
+		if strings.Contains(a.body, `"event_action":"resolve"`) {
+			resolved++
+		} else {
+			changes++
+		}
+	}
+	assert.Equal(t, 1, resolved)
+	assert.Equal(t, 2, changes)
+}
