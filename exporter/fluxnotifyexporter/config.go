@@ -42,6 +42,8 @@ type Config struct {
 	// UID is the provider's identity. Default: derived from the component's ID;
 	// set to nothing, it is empty, as that of a Provider without one.
 	UID *string `mapstructure:"uid"`
+	// JetStream waits for a NATS stream's acknowledgement. Default: false.
+	JetStream bool `mapstructure:"jetstream"`
 	// Suspend filters everything.
 	Suspend bool `mapstructure:"suspend"`
 	// CommitStatusExpr is for the commit-status types.
@@ -138,6 +140,7 @@ func (c *Config) validateUse(row providers.Row) error {
 		{"password", c.Password != "", row.Password},
 		{"token", c.Token != "", row.Token},
 		{"headers", len(c.ClientConfig.Headers) > 0, row.Headers},
+		{"jetstream", c.JetStream, row.JetStream},
 		{"commit_status_expr", c.CommitStatusExpr != "", providers.Unused},
 		{"proxy_url", c.ClientConfig.ProxyURL != "", httpOnly(row)},
 		{"auth", c.ClientConfig.Auth.HasValue(), httpOnly(row)},

@@ -43,6 +43,7 @@ func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 			Password:       string(c.Password),
 			Token:          string(c.Token),
 			UID:            uid,
+			JetStream:      c.JetStream,
 			ConnectTimeout: c.ClientConfig.Timeout,
 			Secrets:        map[string]string{},
 		},

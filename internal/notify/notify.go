@@ -129,6 +129,8 @@ type Settings struct {
 	Secrets map[string]string
 	// UID is the provider's identity, stable over restarts.
 	UID string
+	// JetStream waits for a NATS stream's acknowledgement.
+	JetStream bool
 
 	// HTTP is the client for every HTTP request, with the exporter's proxy,
 	// TLS and connection limits; it follows no redirect.

@@ -61,7 +61,7 @@ type Row struct {
 	// tls and timeout mean nothing to it.
 	Bus bool
 	// What the type makes of these settings.
-	Address, Channel, Username, Password, Token, Headers Use
+	Address, Channel, Username, Password, Token, Headers, JetStream Use
 	// RawToken marks a token that is bytes, not text: a line break at its end
 	// is part of it.
 	RawToken bool
@@ -182,7 +182,7 @@ var Table = []Row{
 	{
 		Type: "nats", Words: "the event as JSON to a NATS subject",
 		Takes: notify.TakesNews, Bus: true,
-		Address: Required, Channel: Required, Username: Optional, Password: Optional,
+		Address: Required, Channel: Required, Username: Optional, Password: Optional, JetStream: Optional,
 		Secrets: []string{"creds", "nkey"},
 		New:     nats.New,
 		Sample:  notify.Settings{Address: "nats://nats.example.com:4222", Channel: "flux.events", Username: "flux", Password: "sample-password"},

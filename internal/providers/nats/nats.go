@@ -3,10 +3,16 @@
 // Nothing is escaped or shortened: a machine reads it. One connection serves
 // every notification and reconnects for ever. Nothing is buffered while it is
 // away: the exporter's queue does that, and knows what was delivered.
+//
+// Every message has a Nats-Msg-Id, so that a stream does not keep a repetition
+// (within its duplicate window, two minutes by default). Subscribers without a
+// stream may see a repetition after an answer was lost.
 package nats
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +22,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"go.uber.org/zap"
 
@@ -30,10 +37,12 @@ const flushTimeout = time.Minute
 type Provider struct {
 	servers string
 	subject string
+	stream  bool
 	options []nats.Option
 
 	mu   sync.Mutex
 	conn *nats.Conn
+	js   jetstream.JetStream // where stream is set
 	// cause is why there is no connection. The client forgets it between its
 	// attempts.
 	cause error
@@ -49,7 +58,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	if err := checkSubject(s.Channel); err != nil {
 		return nil, err
 	}
-	p := &Provider{servers: s.Address, subject: s.Channel}
+	p := &Provider{servers: s.Address, subject: s.Channel, stream: s.JetStream}
 	options := []nats.Option{
 		nats.Name("otelcol-flux " + s.UID),
 		nats.Timeout(s.ConnectTimeout),
@@ -140,8 +149,15 @@ func (p *Provider) Start(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
+	var js jetstream.JetStream
+	if p.stream {
+		if js, err = jetstream.New(conn); err != nil {
+			conn.Close()
+			return fmt.Errorf("jetstream: %w", err)
+		}
+	}
 	p.mu.Lock()
-	p.conn = conn
+	p.conn, p.js = conn, js
 	p.mu.Unlock()
 	return nil
 }
@@ -152,14 +168,18 @@ func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 	if err != nil {
 		return nil, errors.New("the event cannot be written as JSON")
 	}
-	return []notify.Payload{{Body: body}}, nil
+	// Two alerts may want the same bytes told: each is a message of its own.
+	id := sha256.New()
+	id.Write([]byte(n.Alert.UID + "\n"))
+	id.Write(body)
+	return []notify.Payload{{Body: body, Key: hex.EncodeToString(id.Sum(nil))}}, nil
 }
 
 // Deliver implements notify.Provider. It returns once the server has the
 // message: the answer to a flush comes after all that was sent before it.
 func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	p.mu.Lock()
-	conn, cause := p.conn, p.cause
+	conn, js, cause := p.conn, p.js, p.cause
 	p.mu.Unlock()
 	if conn == nil || conn.IsClosed() {
 		return notify.Retryablef("connection", "not connected")
@@ -175,7 +195,19 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
 		defer cancel()
 	}
-	if err := conn.Publish(p.subject, payload.Body); err != nil {
+	msg := nats.NewMsg(p.subject)
+	msg.Data = payload.Body
+	if payload.Key != "" && conn.HeadersSupported() {
+		msg.Header.Set(nats.MsgIdHdr, payload.Key)
+	}
+	if p.stream {
+		return p.store(ctx, js, msg)
+	}
+	return p.publish(ctx, conn, msg)
+}
+
+func (p *Provider) publish(ctx context.Context, conn *nats.Conn, msg *nats.Msg) error {
+	if err := conn.PublishMsg(msg); err != nil {
 		return notify.Retryablef("connection", "publish: %w", err)
 	}
 	if err := conn.FlushWithContext(ctx); err != nil {
@@ -184,9 +216,30 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		}
 		return notify.Retryablef("connection", "flush: %w", err)
 	}
-	// A refusal comes before the answer to the flush, and stays until the
-	// server, its permissions changed, has made the client connect again.
-	if err := conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+	return p.denied(conn)
+}
+
+// store waits until a stream has the message.
+func (p *Provider) store(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
+	_, err := js.PublishMsg(ctx, msg)
+	switch {
+	case err == nil:
+		return nil
+	case p.denied(js.Conn()) != nil:
+		return p.denied(js.Conn())
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false", p.subject)
+	case ctx.Err() != nil:
+		return notify.Retryablef("timeout", "the stream does not acknowledge: %w", err)
+	}
+	return notify.Retryablef("stream", "the stream refuses: %w", err)
+}
+
+// denied tells whether the server has refused the subject. The refusal comes
+// before the answer to what follows it, and stays until the server, its
+// permissions changed, has made the client connect again.
+func (p *Provider) denied(conn *nats.Conn) error {
+	if errors.Is(conn.LastError(), nats.ErrPermissionViolation) {
 		return notify.Permanentf("denied", "the server does not let this user publish to %q", p.subject)
 	}
 	return nil
