@@ -78,7 +78,7 @@ func TestAStreamThatIsMissing(t *testing.T) {
 	e := failure(t, send(t, p, payload))
 	assert.Equal(t, notify.Retryable, e.Class)
 	assert.Equal(t, "no_stream", e.Type)
-	assert.ErrorContains(t, e, subject)
+	require.ErrorContains(t, e, subject)
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "events", Subjects: []string{subject}})
 	require.NoError(t, err)
 	require.NoError(t, send(t, p, payload))
@@ -92,5 +92,5 @@ func TestAFullStreamIsTriedAgain(t *testing.T) {
 	require.NoError(t, deliver(t, p, "one"))
 	e := failure(t, deliver(t, p, "two"))
 	assert.Equal(t, notify.Retryable, e.Class)
-	assert.ErrorContains(t, e, "maximum messages exceeded")
+	require.ErrorContains(t, e, "maximum messages exceeded")
 }
