@@ -78,17 +78,20 @@ func (e *notifyExporter) attempt(ctx context.Context, _ plog.Logs) error {
 
 // try sends the payloads of one notification that were not sent before.
 func (e *notifyExporter) try(ctx context.Context, o *owed) error {
-	provider, release := e.current.acquire()
-	defer release()
 	if !o.rendered {
+		provider, release := e.current.acquire()
+		if provider == nil {
+			return errEnded
+		}
 		payloads, err := render(provider, o.notification)
+		release()
 		if err != nil {
 			return notify.Permanentf("rendering", "render: %w", err)
 		}
 		o.payloads, o.rendered = payloads, true
 	}
 	for len(o.payloads) > 0 {
-		if err := e.deliver(ctx, provider, o.payloads[0]); err != nil {
+		if err := e.deliver(ctx, o.payloads[0]); err != nil {
 			return err
 		}
 		o.payloads = o.payloads[1:]
@@ -108,23 +111,34 @@ func render(provider notify.Provider, n *notify.Notification) (_ []notify.Payloa
 
 // deliver sends one payload, when the endpoint does not ask for patience and
 // there is a slot, within the time that a notification may take.
-func (e *notifyExporter) deliver(ctx context.Context, provider notify.Provider, payload notify.Payload) error {
+func (e *notifyExporter) deliver(ctx context.Context, payload notify.Payload) error {
 	end := e.drain.Done() // an in-memory queue has no later chance
 	if e.keeps {
 		end = e.stop
 	}
-	if err := e.gate.wait(ctx, end); err != nil {
-		return err
+	for {
+		if err := e.gate.wait(ctx, end); err != nil {
+			return err
+		}
+		select {
+		case e.slots <- struct{}{}:
+		case <-ctx.Done():
+			return notify.Retryablef("timeout", "no delivery slot in time: %w", ctx.Err())
+		}
+		if !e.gate.closed() {
+			break
+		}
+		<-e.slots // it closed while this waited for the slot
 	}
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return notify.Retryablef("timeout", "no delivery slot in time: %w", ctx.Err())
-	}
+	defer func() { <-e.slots }()
 	if e.drain.Err() != nil {
 		return errEnded
 	}
+	provider, release := e.current.acquire() // only now: secrets may have changed during the wait
+	if provider == nil {
+		return errEnded
+	}
+	defer release()
 	bounded, cancel := e.bound(ctx)
 	defer cancel()
 	begun := time.Now()
@@ -195,6 +209,12 @@ func (g *gate) open() {
 	if g.why != nil && time.Now().After(g.until) {
 		g.why = nil
 	}
+}
+
+func (g *gate) closed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.why != nil && time.Until(g.until) > 0
 }
 
 func (g *gate) wait(ctx context.Context, end <-chan struct{}) error {

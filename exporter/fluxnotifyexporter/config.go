@@ -65,8 +65,9 @@ const (
 	// defaultTimeout bounds one notification, as in Flux.
 	defaultTimeout = 15 * time.Second
 	// defaultMaxElapsedTime is how long a notification is repeated. The
-	// library's five minutes are shorter than the outages of chat services.
-	defaultMaxElapsedTime = time.Hour
+	// library's five minutes are shorter than the outages of chat services; it is
+	// longer than the hour that an endpoint may ask for.
+	defaultMaxElapsedTime = 2 * time.Hour
 )
 
 func createDefaultConfig() component.Config {

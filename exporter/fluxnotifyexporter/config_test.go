@@ -35,7 +35,7 @@ func TestLoadConfig(t *testing.T) {
 	assert.Equal(t, minimal, loaded)
 	require.NoError(t, confmap.Validate(loaded))
 	assert.Equal(t, 15*time.Second, loaded.ClientConfig.Timeout)
-	assert.Equal(t, time.Hour, loaded.RetryConfig.MaxElapsedTime)
+	assert.Equal(t, 2*time.Hour, loaded.RetryConfig.MaxElapsedTime)
 
 	want := createDefaultConfig().(*Config)
 	want.Type, want.Address, want.Channel, want.Username = "slack", "https://slack.com/api/chat.postMessage", "general", "flux"
@@ -91,7 +91,7 @@ func TestValidateSaysWhatWouldBeRight(t *testing.T) {
 		{name: "timeout", yaml: map[string]any{"type": "generic", "address": "https://example.com", "timeout": "0s"}, message: "timeout: must be longer than 0s"},
 		{name: "error_severity", yaml: map[string]any{"type": "generic", "address": "https://example.com", "error_severity": "info"}, message: `error_severity: "info" is not one of error, warn`},
 		{name: "proxy", yaml: map[string]any{"type": "generic", "address": "https://example.com", "proxy_url": "proxy:3128"}, message: "proxy_url: must be a URL such as http://proxy.example.com:3128"},
-		{name: "header", yaml: map[string]any{"type": "generic", "address": "https://example.com", "headers": map[string]any{"X A": "b"}}, message: `headers: "X A" is not the name of a header`},
+		{name: "header", yaml: map[string]any{"type": "generic", "address": "https://example.com", "headers": map[string]any{"X A": "b"}}, message: `headers: one of the names is not that of a header`},
 		{name: "expression", yaml: withAlert(map[string]any{"inclusion_list": []any{"ok", "("}}), message: "alerts::0: inclusion_list::1: error parsing regexp: missing closing )"},
 		{name: "severity", yaml: withAlert(map[string]any{"event_severity": "warning"}), message: `alerts::0: event_severity: "warning" is not one of info (every event), error`},
 		{name: "source", yaml: withAlert(map[string]any{"event_sources": []any{map[string]any{"name": "a"}}}), message: "alerts::0::event_sources::0: kind: must be set"},

@@ -277,3 +277,33 @@ func TestARetryOfTheSecondRequestDoesNotRepeatTheFirst(t *testing.T) {
 	assert.Equal(t, 1, resolved)
 	assert.Equal(t, 2, changes)
 }
+
+func TestAThrottledEndpointIsNotMetByWhoWaitedForASlot(t *testing.T) {
+	t.Parallel()
+	answer := make(chan struct{})
+	sink := newEndpoint(t, func(string, int) (int, http.Header) {
+		<-answer
+		return http.StatusTooManyRequests, http.Header{"Retry-After": {"3600"}}
+	})
+	config := webhook(sink.URL)
+	config.QueueConfig.Get().NumConsumers = 2
+	e := start(t, config)
+	for i := range 8 {
+		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("webapp", i), "failed")))
+	}
+	sink.waitFor(t, 2)
+	close(answer)
+	require.Eventually(t, func() bool { return e.gate.closed() && len(e.slots) == 0 }, patience, time.Millisecond)
+	assert.Len(t, sink.seen(), 2)
+}
+
+func TestWithoutAQueueACallAfterTheStopFails(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, nil)
+	config := webhook(sink.URL)
+	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	e := start(t, config)
+	e.stop(t)
+	require.Error(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))
+	assert.Empty(t, sink.seen())
+}

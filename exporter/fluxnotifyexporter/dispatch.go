@@ -134,32 +134,37 @@ var token = func() plog.Logs {
 }()
 
 // result is what the queue, or without one the pipeline, is told: the records
-// that were not delivered, and those alone.
+// that were not delivered, and those alone. Where some of them may come again,
+// those that failed for good are left out.
 func (e *notifyExporter) result(lanes [][]*work) error {
-	var first error
+	var again, failed error
 	kept := false
-	remaining := plog.NewLogs()
+	remaining, refused := plog.NewLogs(), plog.NewLogs()
 	for _, lane := range lanes {
 		for _, w := range lane {
-			if w.err == nil {
-				continue
+			switch {
+			case w.err == nil:
+			case consumererror.IsPermanent(w.err):
+				failed = w.err
+				w.copyTo(refused)
+			default:
+				again = w.err
+				kept = kept || w.kept
+				w.copyTo(remaining)
 			}
-			if first == nil {
-				first = w.err
-			}
-			kept = kept || w.kept
-			w.copyTo(remaining)
 		}
 	}
 	switch {
-	case first == nil:
-		return nil
 	case kept:
 		return consumererror.NewLogs(e.toStorage, remaining)
 	case e.queued:
 		return nil // reported and counted record by record; the queue has nothing to add
+	case again != nil:
+		return consumererror.NewLogs(again, remaining)
+	case failed != nil:
+		return consumererror.NewLogs(failed, refused)
 	}
-	return consumererror.NewLogs(first, remaining)
+	return nil
 }
 
 func (w *work) copyTo(logs plog.Logs) {

@@ -78,6 +78,9 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 func (c *current) acquire() (provider notify.Provider, release func()) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	if c.instance == nil { // the exporter has ended
+		return nil, func() {}
+	}
 	c.instance.users.Add(1)
 	return c.instance.provider, c.instance.users.Done
 }
@@ -167,9 +170,12 @@ func (c *current) shutdown(ctx context.Context) error {
 		c.watcher = nil
 	}
 	c.retired.Wait()
-	if c.instance != nil {
-		c.retire(ctx, c.instance)
-		c.instance = nil
+	c.mu.Lock()
+	last := c.instance
+	c.instance = nil
+	c.mu.Unlock()
+	if last != nil {
+		c.retire(ctx, last)
 	}
 	return err
 }

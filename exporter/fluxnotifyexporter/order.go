@@ -75,7 +75,9 @@ func (o *order) withdraw(places []*place) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, p := range places {
-		o.remove(p)
+		if !p.arrived { // else an event from before a restart has taken it, and will leave it
+			o.remove(p)
+		}
 	}
 }
 
@@ -183,7 +185,10 @@ func (o *order) remove(p *place) {
 	if l == nil {
 		return
 	}
-	if i := slices.Index(l.places, p); i >= 0 {
+	if i := slices.Index(l.places, p); i == 0 {
+		l.places[0] = nil
+		l.places = l.places[1:]
+	} else if i > 0 {
 		l.places = slices.Delete(l.places, i, i+1)
 	}
 	if len(l.places) == 0 && !l.kept {

@@ -165,3 +165,27 @@ func TestOrderForgetsWhatTheQueueRefused(t *testing.T) {
 	o.leave(p, false)
 	assert.Empty(t, o.lanes)
 }
+
+func TestOrderLeavesAPlaceThatAnOlderEventHasTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrder()
+		first := o.enter(key(1, 0)) // from before a restart, without a time of its own
+		_, err := o.wait(t.Context(), first)
+		require.NoError(t, err)
+		waiting := o.admit([]laneKey{key(1, 0)}) // its sender waits for the queue
+		second := o.enter(key(1, 0))             // from before the restart too
+		done := make(chan error)
+		go func() {
+			_, err := o.wait(t.Context(), second)
+			done <- err
+		}()
+		synctest.Wait()
+		o.withdraw(waiting)
+		time.Sleep(2 * strayAfter)
+		o.leave(first, false)
+		require.NoError(t, <-done)
+		o.leave(second, false)
+		assert.Empty(t, o.lanes)
+	})
+}

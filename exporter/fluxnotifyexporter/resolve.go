@@ -144,7 +144,8 @@ func (r *resolved) addHeaders(text []byte) error {
 
 func (r *resolved) addHeader(name, value string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
-		return fmt.Errorf("%q is not the name of a header", name)
+		// Not quoted: in a file that is no YAML, a secret may stand in its place.
+		return errors.New("one of the names is not that of a header")
 	}
 	value = strings.TrimRight(value, "\r\n")
 	if !httpguts.ValidHeaderFieldValue(value) {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -78,6 +79,30 @@ func TestARotatedTokenIsUsedByTheNextNotification(t *testing.T) {
 	assert.Equal(t, "Bearer second-token", arrivals[1].header.Get("Authorization"))
 	for _, entry := range e.logs.All() {
 		assert.NotContains(t, fmt.Sprint(entry.Message, entry.ContextMap()), "-token")
+	}
+}
+
+func TestWhatWaitedUsesTheTokenOfItsDelivery(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, func(_ string, nth int) (int, http.Header) {
+		if nth == 0 {
+			return http.StatusTooManyRequests, http.Header{"Retry-After": {"1"}}
+		}
+		return http.StatusOK, nil
+	})
+	secret := mount(t, map[string]string{"token": "first-token"})
+	config := webhook(sink.URL)
+	config.Type, config.SecretDir = "slack", secret.dir
+	e := start(t, config)
+	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
+	require.Eventually(t, func() bool { return e.gate.closed() }, patience, time.Millisecond)
+	for i := range 5 {
+		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("other", i), "two")))
+	}
+	secret.swap(t, map[string]string{"token": "second-token"})
+	e.waitForLog(t, "the changed secret is in use", 1)
+	for _, a := range sink.waitFor(t, 7)[1:] {
+		assert.Equal(t, "Bearer second-token", a.header.Get("Authorization"))
 	}
 }
 
