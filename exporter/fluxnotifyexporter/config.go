@@ -44,9 +44,13 @@ type Config struct {
 	UID *string `mapstructure:"uid"`
 	// JetStream waits for a NATS stream's acknowledgement. Default: false.
 	JetStream bool `mapstructure:"jetstream"`
+	// Ordering keeps the order of an object's events in Google Pub/Sub. Default:
+	// false.
+	Ordering bool `mapstructure:"ordering"`
 	// Suspend filters everything.
 	Suspend bool `mapstructure:"suspend"`
-	// CommitStatusExpr is for the commit-status types.
+	// CommitStatusExpr is the CEL expression of a commit status's identity.
+	// Default: the object's kind and name with a part of the provider's UID.
 	CommitStatusExpr string `mapstructure:"commit_status_expr"`
 	// ErrorSeverity is from where on a record that is not Flux's is an error:
 	// error or warn.
@@ -142,7 +146,8 @@ func (c *Config) validateUse(row providers.Row) error {
 		{"token", c.Token != "", row.Token},
 		{"headers", len(c.ClientConfig.Headers) > 0, row.Headers},
 		{"jetstream", c.JetStream, row.JetStream},
-		{"commit_status_expr", c.CommitStatusExpr != "", providers.Unused},
+		{"ordering", c.Ordering, row.Ordering},
+		{"commit_status_expr", c.CommitStatusExpr != "", row.CommitStatusExpr},
 		{"proxy_url", c.ClientConfig.ProxyURL != "", httpOnly(row)},
 		{"auth", c.ClientConfig.Auth.HasValue(), httpOnly(row)},
 		{"compression", c.ClientConfig.Compression.IsCompressed(), httpOnly(row)},

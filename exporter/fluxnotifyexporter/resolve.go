@@ -44,8 +44,11 @@ func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 			Token:          string(c.Token),
 			UID:            uid,
 			JetStream:      c.JetStream,
+			Ordering:       c.Ordering,
 			ConnectTimeout: c.ClientConfig.Timeout,
 			Secrets:        map[string]string{},
+
+			CommitStatusExpr: c.CommitStatusExpr,
 		},
 		client: c.ClientConfig,
 	}

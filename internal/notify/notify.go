@@ -63,6 +63,12 @@ type Payload struct {
 	// Key tells repetitions of this payload from other payloads, where the
 	// transport can make use of it.
 	Key string
+	// Object names what the payload tells of, for a transport that keeps an
+	// order or partitions by it.
+	Object string
+	// Time is when that happened, for an endpoint on which something older must
+	// not overwrite something newer.
+	Time time.Time
 }
 
 // Alert names the alert that wanted a notification. All its fields are empty
@@ -88,14 +94,17 @@ type Notification struct {
 	Event fluxevent.Event
 	// Fields is the metadata that the alert combined, sorted by key.
 	Fields []Field
-	Alert  Alert
+	// Own is the metadata that the event itself brought, under its full keys:
+	// for what no alert may decide. It is the event's, and only to be read.
+	Own   map[string]string
+	Alert Alert
 }
 
 // New makes a notification out of an event and its combined metadata. The
 // event's own map is left alone.
 func New(event *fluxevent.Event, fields []Field, alert Alert) *Notification {
 	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Key, b.Key) })
-	n := &Notification{Event: *event, Fields: fields, Alert: alert}
+	n := &Notification{Event: *event, Fields: fields, Own: event.Metadata, Alert: alert}
 	n.Event.Metadata = nil
 	if len(fields) > 0 {
 		n.Event.Metadata = make(map[string]string, len(fields))
@@ -131,6 +140,10 @@ type Settings struct {
 	UID string
 	// JetStream waits for a NATS stream's acknowledgement.
 	JetStream bool
+	// Ordering keeps the order of an object's events in Google Pub/Sub.
+	Ordering bool
+	// CommitStatusExpr is the CEL expression of a commit status's identity.
+	CommitStatusExpr string
 
 	// HTTP is the client for every HTTP request, with the exporter's proxy,
 	// TLS and connection limits; it follows no redirect.

@@ -36,6 +36,7 @@ func TestNew(t *testing.T) {
 	}, n.Fields, "sorted by key")
 	assert.Equal(t, map[string]string{"cluster": "prod", "env": "", "revision": "6.5.0"}, n.Event.Metadata)
 	assert.Equal(t, original, e.Metadata, "the event is not the notification's to change")
+	assert.Equal(t, original, n.Own)
 	assert.Equal(t, "apps", n.Alert.Name)
 	assert.Equal(t, "helmrelease/Webapp.apps", n.Subject())
 
@@ -93,6 +94,11 @@ func TestTakes(t *testing.T) {
 		{"an update for a machine", notify.TakesAll, "helm.toolkit.fluxcd.io/v2", map[string]string{"helm.toolkit.fluxcd.io/commit_status": "update"}, ""},
 		{"another value", notify.TakesNews, "helm.toolkit.fluxcd.io/v2", map[string]string{"helm.toolkit.fluxcd.io/commit_status": "no"}, ""},
 		{"another group's key", notify.TakesNews, "helm.toolkit.fluxcd.io/v2", map[string]string{"kustomize.toolkit.fluxcd.io/commit_status": "update"}, ""},
+		{"a commit status of an update", notify.TakesCommits, "helm.toolkit.fluxcd.io/v2", map[string]string{"helm.toolkit.fluxcd.io/commit_status": "update"}, ""},
+		{"a commit status of a commit", notify.TakesCommits, "helm.toolkit.fluxcd.io/v2", map[string]string{"event.toolkit.fluxcd.io/commit": ""}, ""},
+		{"a commit status of nothing", notify.TakesCommits, "helm.toolkit.fluxcd.io/v2", map[string]string{"helm.toolkit.fluxcd.io/commit": "x"}, "no_commit_status"},
+		{"a comment", notify.TakesChangeRequests, "helm.toolkit.fluxcd.io/v2", map[string]string{"event.toolkit.fluxcd.io/change_request": "7"}, ""},
+		{"a comment on nothing", notify.TakesChangeRequests, "helm.toolkit.fluxcd.io/v2", map[string]string{"helm.toolkit.fluxcd.io/change_request": "7"}, "no_change_request"},
 		{"no group", notify.TakesNews, "v1", map[string]string{"/commit_status": "update"}, ""},
 	} {
 		e := event(c.metadata)

@@ -12,18 +12,46 @@ const (
 	TakesNews Takes = iota + 1
 	// TakesAll forwards events to other machines.
 	TakesAll
+	// TakesCommits is what says something of a commit: commit-status updates,
+	// events that carry a commit, and errors.
+	TakesCommits
+	// TakesChangeRequests is what belongs to a pull or merge request.
+	TakesChangeRequests
 )
 
-// RuleCommitStatus is the rule by which news leave commit-status updates out.
-const RuleCommitStatus = "commit_status_update"
+// The rules by which a class leaves events out.
+const (
+	// RuleCommitStatus is that of news, for commit-status updates.
+	RuleCommitStatus = "commit_status_update"
+	// RuleNoCommitStatus is that of commit statuses, for all that is none.
+	RuleNoCommitStatus = "no_commit_status"
+	// RuleNoChangeRequest is that of comments, for all that belongs to none.
+	RuleNoChangeRequest = "no_change_request"
+)
+
+// The metadata keys by which an event says what it belongs to.
+const (
+	CommitKey        = fluxevent.Group + "/commit"
+	ChangeRequestKey = fluxevent.Group + "/change_request"
+)
 
 // Filters tells whether this class leaves the event out, and by which rule.
 // The event is the original, before any alert has changed its metadata.
 func (t Takes) Filters(e *fluxevent.Event) (rule string, filtered bool) {
-	if t == TakesNews && isCommitStatusUpdate(e) {
+	switch {
+	case t == TakesNews && isCommitStatusUpdate(e):
 		return RuleCommitStatus, true
+	case t == TakesCommits && !isCommitStatusUpdate(e) && !has(e, CommitKey) && !e.IsError():
+		return RuleNoCommitStatus, true
+	case t == TakesChangeRequests && !has(e, ChangeRequestKey):
+		return RuleNoChangeRequest, true
 	}
 	return "", false
+}
+
+func has(e *fluxevent.Event, key string) bool {
+	_, ok := e.Metadata[key]
+	return ok
 }
 
 func isCommitStatusUpdate(e *fluxevent.Event) bool {

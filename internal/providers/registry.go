@@ -61,7 +61,7 @@ type Row struct {
 	// tls and timeout mean nothing to it.
 	Bus bool
 	// What the type makes of these settings.
-	Address, Channel, Username, Password, Token, Headers, JetStream Use
+	Address, Channel, Username, Password, Token, Headers, JetStream, Ordering, CommitStatusExpr Use
 	// RawToken marks a token that is bytes, not text: a line break at its end
 	// is part of it.
 	RawToken bool

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -102,6 +103,12 @@ func Print(tb testing.TB, payloads []notify.Payload) string {
 		}
 		if p.Key != "" {
 			b.WriteString("{key} " + p.Key + "\n")
+		}
+		if p.Object != "" {
+			b.WriteString("{object} " + p.Object + "\n")
+		}
+		if !p.Time.IsZero() {
+			b.WriteString("{time} " + p.Time.Format(time.RFC3339Nano) + "\n")
 		}
 		b.WriteByte('\n')
 		b.WriteString(strings.TrimRight(body(tb, p.Body), "\n"))
