@@ -2,27 +2,21 @@ package fluxnotifyexporter
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/configopaque"
 
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
+	"github.com/fluxnotify/otelcol-flux/internal/testca"
 )
 
 // TestProxyAndPrivateAuthority sends a notification of every HTTP type to the
@@ -30,7 +24,7 @@ import (
 // credentials, and whose certificate only a private authority vouches for.
 func TestProxyAndPrivateAuthority(t *testing.T) {
 	t.Parallel()
-	ca, certify := privateAuthority(t)
+	ca := testca.New(t)
 	for _, row := range providers.Table {
 		if row.Bus {
 			continue
@@ -42,13 +36,16 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 				sink.handler(nil).ServeHTTP(httptest.NewRecorder(), r)
 				_, _ = io.WriteString(w, row.OKBody)
 			}))
-			sink.TLS = &tls.Config{GetCertificate: certify}
+			sink.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				leaf := ca.Issue(t, testca.Leaf{DNS: []string{hello.ServerName}})
+				return &leaf, nil
+			}}
 			sink.StartTLS()
 			t.Cleanup(sink.Close)
 			proxy := newProxy(t, sink.Listener.Addr().String())
 
 			config := sampleConfig(row)
-			config.ClientConfig.TLS.CAPem = configopaque.String(ca)
+			config.ClientConfig.TLS.CAPem = configopaque.String(ca.PEM())
 			config.ClientConfig.ProxyURL = "http://user:canary-proxy@" + proxy.address
 			e := start(t, config)
 			require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))
@@ -120,25 +117,4 @@ func (p *connectProxy) connect(w http.ResponseWriter, r *http.Request) {
 	}()
 	_, _ = io.Copy(client, upstream)
 	_ = client.Close()
-}
-
-// privateAuthority makes an authority that certifies whatever host is asked for.
-func privateAuthority(t *testing.T) (ca string, certify func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter,
-			DNSNames: []string{hello.ServerName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		}
-		der, err := x509.CreateCertificate(rand.Reader, leaf, template, &key.PublicKey, key)
-		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-	}
 }

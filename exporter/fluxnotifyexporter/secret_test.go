@@ -2,19 +2,11 @@ package fluxnotifyexporter
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/internal/testca"
 )
 
 // mounted is a Secret as Kubernetes mounts it: every key a link through ..data,
@@ -143,8 +137,8 @@ func signature(key, body string) string {
 
 func TestARotatedAuthorityIsTrusted(t *testing.T) {
 	t.Parallel()
-	first, firstLeaf := authority(t)
-	second, secondLeaf := authority(t)
+	first, second := testca.New(t), testca.New(t)
+	firstLeaf, secondLeaf := first.Issue(t, testca.Leaf{}), second.Issue(t, testca.Leaf{})
 	leaf := make(chan tls.Certificate, 1)
 	leaf <- firstLeaf
 	sink := &endpoint{}
@@ -156,7 +150,7 @@ func TestARotatedAuthorityIsTrusted(t *testing.T) {
 	}}
 	sink.StartTLS()
 	t.Cleanup(sink.Close)
-	secret := mount(t, map[string]string{"ca.crt": first})
+	secret := mount(t, map[string]string{"ca.crt": first.PEM()})
 	config := webhook(sink.URL)
 	config.SecretDir = secret.dir
 	e := start(t, config)
@@ -165,32 +159,10 @@ func TestARotatedAuthorityIsTrusted(t *testing.T) {
 
 	<-leaf
 	leaf <- secondLeaf
-	secret.swap(t, map[string]string{"ca.crt": second})
+	secret.swap(t, map[string]string{"ca.crt": second.PEM()})
 	e.waitForLog(t, "the changed secret is in use", 1)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "two")))
 	sink.waitFor(t, 2)
 	e.stop(t)
 	assert.Equal(t, map[string]int64{"sent": 2}, e.counts(t))
-}
-
-// authority makes a certificate authority and a certificate of it for loopback.
-func authority(t *testing.T) (ca string, leaf tls.Certificate) {
-	t.Helper()
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, template, template, &caKey.PublicKey, caKey)
-	require.NoError(t, err)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, template, &key.PublicKey, caKey)
-	require.NoError(t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }

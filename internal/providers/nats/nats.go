@@ -46,6 +46,10 @@ type Provider struct {
 	// cause is why there is no connection. The client forgets it between its
 	// attempts.
 	cause error
+	// connected ends with the connection: whoever waits for an answer on it
+	// waits no longer.
+	connected context.Context
+	lose      context.CancelFunc
 }
 
 // New makes a provider of the URLs of servers and a subject. Credentials are a
@@ -59,6 +63,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 		return nil, err
 	}
 	p := &Provider{servers: s.Address, subject: s.Channel, stream: s.JetStream}
+	p.connected, p.lose = context.WithCancel(context.Background())
 	options := []nats.Option{
 		nats.Name("otelcol-flux " + s.UID),
 		nats.Timeout(s.ConnectTimeout),
@@ -70,6 +75,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 		nats.ReconnectErrHandler(p.remember),
 		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
 			p.remember(conn, err)
+			p.lost()
 			if err != nil {
 				s.Logger.Debug("nats connection lost, reconnecting", zap.Error(err))
 			}
@@ -179,7 +185,7 @@ func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 // message: the answer to a flush comes after all that was sent before it.
 func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	p.mu.Lock()
-	conn, js, cause := p.conn, p.js, p.cause
+	conn, js, cause, connected := p.conn, p.js, p.cause, p.connected
 	p.mu.Unlock()
 	if conn == nil || conn.IsClosed() {
 		return notify.Retryablef("connection", "not connected")
@@ -195,11 +201,22 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
 		defer cancel()
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(connected, cancel)()
 	msg := nats.NewMsg(p.subject)
 	msg.Data = payload.Body
 	if payload.Key != "" && conn.HeadersSupported() {
 		msg.Header.Set(nats.MsgIdHdr, payload.Key)
 	}
+	err := p.send(ctx, conn, js, msg)
+	if err != nil && connected.Err() != nil {
+		return notify.Retryablef("connection", "the connection was lost before the server had answered")
+	}
+	return err
+}
+
+func (p *Provider) send(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, msg *nats.Msg) error {
 	if p.stream {
 		return p.store(ctx, js, msg)
 	}
@@ -227,6 +244,8 @@ func (p *Provider) store(ctx context.Context, js jetstream.JetStream, msg *nats.
 		return nil
 	case p.denied(js.Conn()) != nil:
 		return p.denied(js.Conn())
+	case errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
+		return notify.Permanentf("too_large", "the event has %d bytes with its headers, more than the stream takes: raise its max_msg_size", msg.Size())
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false", p.subject)
 	case ctx.Err() != nil:
@@ -251,6 +270,14 @@ func (p *Provider) remember(_ *nats.Conn, err error) {
 	p.mu.Unlock()
 }
 
+// lost tells those who wait for an answer that it will not come.
+func (p *Provider) lost() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose()
+	p.connected, p.lose = context.WithCancel(context.Background())
+}
+
 func notConnected(conn *nats.Conn, cause error) error {
 	if cause == nil {
 		cause = conn.LastError()
@@ -265,6 +292,7 @@ func notConnected(conn *nats.Conn, cause error) error {
 func (p *Provider) Shutdown(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.lose()
 	if p.conn != nil {
 		p.conn.Close()
 	}

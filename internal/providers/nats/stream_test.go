@@ -19,16 +19,23 @@ import (
 func withStream(t *testing.T, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
 	t.Helper()
 	s := run(t, server.Options{JetStream: true, StoreDir: t.TempDir()})
+	js := streams(t, s)
+	if config != nil {
+		_, err := js.CreateStream(t.Context(), *config)
+		require.NoError(t, err)
+	}
+	return s, js
+}
+
+// streams looks into a server as its operator does.
+func streams(t *testing.T, s *server.Server) jetstream.JetStream {
+	t.Helper()
 	conn, err := client.Connect(s.ClientURL())
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	if config != nil {
-		_, err = js.CreateStream(t.Context(), *config)
-		require.NoError(t, err)
-	}
-	return s, js
+	return js
 }
 
 func kept(t *testing.T, js jetstream.JetStream) uint64 {
