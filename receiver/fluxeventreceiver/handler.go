@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -38,6 +39,24 @@ const (
 	reasonPipeline       = "pipeline"
 )
 
+// maxHeaderBytes bounds what a request's headers take before anything is known
+// of their sender. net/http's default is 1 MiB; events come with a few hundred
+// bytes, and proxies add a token or two.
+const maxHeaderBytes = 64 << 10
+
+// maxZstdWindow is the window that every decoder has to support
+// (https://www.rfc-editor.org/rfc/rfc8878.html#section-3.1.1.1.2: 8 MB). The
+// decoder of confighttp takes any, and a few bytes make it reserve 512 MiB.
+const maxZstdWindow = 8 << 20
+
+func openZstd(body io.ReadCloser) (io.ReadCloser, error) {
+	decoder, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
+	if err != nil {
+		return nil, err
+	}
+	return decoder.IOReadCloser(), nil
+}
+
 // format names the receiver's input in receiverhelper's spans.
 const format = "flux_event"
 
@@ -46,8 +65,13 @@ func (r *eventReceiver) newServer(ctx context.Context, host component.Host) (*ht
 	// and say less than the receiver's own.
 	telemetry := r.set.TelemetrySettings
 	telemetry.MeterProvider = noop.NewMeterProvider()
-	return r.config.ServerConfig.ToServer(ctx, host.GetExtensions(), telemetry,
-		http.HandlerFunc(r.serve), confighttp.WithErrorHandler(r.refuseEarly))
+	server, err := r.config.ServerConfig.ToServer(ctx, host.GetExtensions(), telemetry,
+		http.HandlerFunc(r.serve), confighttp.WithErrorHandler(r.refuseEarly), confighttp.WithDecoder("zstd", openZstd))
+	if err != nil {
+		return nil, err
+	}
+	server.MaxHeaderBytes = maxHeaderBytes
+	return server, nil
 }
 
 func (r *eventReceiver) serve(w http.ResponseWriter, req *http.Request) {

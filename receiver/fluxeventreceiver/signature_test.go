@@ -78,6 +78,11 @@ func TestEveryByteIsSigned(t *testing.T) {
 		flipped[i] ^= 1
 		assertLine(t, http.StatusUnauthorized, badSignature, s.post(t, string(flipped), "X-Signature", signature))
 	}
+	for i := range len(signature) {
+		flipped := []byte(signature)
+		flipped[i] ^= 1
+		assertLine(t, http.StatusUnauthorized, badSignature, s.post(t, short, "X-Signature", string(flipped)))
+	}
 	assertLine(t, http.StatusUnauthorized, badSignature, s.post(t, short+" ", "X-Signature", signature))
 	assertLine(t, http.StatusUnauthorized, badSignature, s.post(t, short[:len(short)-1], "X-Signature", signature))
 	assert.Empty(t, sink.AllLogs())
