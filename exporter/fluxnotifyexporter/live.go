@@ -67,6 +67,10 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 	if c.config.SecretDir == "" {
 		return nil
 	}
+	if exposed := secretdir.Exposed(c.config.SecretDir); len(exposed) > 0 {
+		c.set.Logger.Warn("everybody on this machine may read files of secret_dir: take the right from them, or give the mounted Secret the defaultMode 0440 and the pod an fsGroup",
+			zap.String("secret_dir", c.config.SecretDir), zap.Strings("files", exposed))
+	}
 	if c.watcher, err = secretdir.Watch(c.config.SecretDir, c.reload); err != nil {
 		return fmt.Errorf("secret_dir: %w", err)
 	}

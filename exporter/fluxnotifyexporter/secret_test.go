@@ -166,3 +166,19 @@ func TestARotatedAuthorityIsTrusted(t *testing.T) {
 	e.stop(t)
 	assert.Equal(t, map[string]int64{"sent": 2}, e.counts(t))
 }
+
+func TestASecretThatEverybodyMayReadIsWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	const warning = "everybody on this machine may read files of secret_dir"
+	sink := newEndpoint(t, nil)
+	secret := mount(t, map[string]string{"token": "first-token", "username": "flux"})
+	require.NoError(t, os.Chmod(filepath.Join(secret.dir, "token"), 0o644))
+	config := webhook(sink.URL)
+	config.Type, config.SecretDir = "slack", secret.dir
+	e := start(t, config)
+	secret.swap(t, map[string]string{"token": "second-token", "username": "flux"})
+	e.waitForLog(t, "the changed secret is in use", 1)
+	logged := e.logs.FilterMessageSnippet(warning).All()
+	require.Len(t, logged, 1)
+	assert.Equal(t, []any{"token"}, logged[0].ContextMap()["files"])
+}

@@ -41,6 +41,33 @@ func Read(dir string) (Secret, error) {
 	return secret, nil
 }
 
+// Exposed names the keys whose files everybody on the machine may read.
+func Exposed(dir string) []string {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil // Read says so
+	}
+	defer func() { _ = root.Close() }()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var exposed []string
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		info, err := root.Stat(entry.Name())
+		if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&othersRead != 0 {
+			exposed = append(exposed, entry.Name())
+		}
+	}
+	return exposed
+}
+
+// othersRead is the permission that a secret should not give.
+const othersRead = 0o004
+
 var errNoFile = errors.New("not a regular file")
 
 // readFile reads one key. Kubernetes' files are links through ..data, and stay

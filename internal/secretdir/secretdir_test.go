@@ -142,3 +142,16 @@ func TestReadNoFolder(t *testing.T) {
 	_, err = Read(dir)
 	require.ErrorContains(t, err, "cannot be read: ")
 }
+
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, dir, "..2026_03_21_20_20_20.1", map[string]string{"token": "one", "ca.crt": "pem", "password": "p"})
+	assert.Empty(t, Exposed(dir))
+	for _, key := range []string{"token", "password"} {
+		require.NoError(t, os.Chmod(filepath.Join(dir, key), 0o644)) // Kubernetes' default
+	}
+	require.NoError(t, os.Chmod(filepath.Join(dir, "ca.crt"), 0o440))
+	assert.Equal(t, []string{"password", "token"}, Exposed(dir))
+	assert.Empty(t, Exposed(filepath.Join(dir, "absent")))
+}
