@@ -1,6 +1,7 @@
 # The versions of everything stand in go.mod, tools/go.mod and builder-config.yaml.
 GO        ?= go
 TOOL       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+MODULE     = github.com/fluxnotify/otelcol-flux
 COLLECTOR  = _build/otelcol-flux
 SOURCES    = $(shell find . -name '*.go' -not -path './_build/*' -not -path './test/*' -not -name '*_test.go') go.mod go.sum builder-config.yaml
 MODULES    = . test/e2e
@@ -42,6 +43,15 @@ generate: ## Write the generated files again
 bench: build ## Measure; the end-to-end part compares with a bare relay
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/...
 	$(GO) run ./test/load
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities that the code can reach
+	$(TOOL) govulncheck ./...
+
+.PHONY: licenses
+licenses: build ## List the licences of all that is linked into the collector
+	@cd _build && $(TOOL) go-licenses check . --disallowed_types=forbidden,restricted --ignore $(MODULE) 2>/dev/null
+	@cd _build && $(TOOL) go-licenses report . --ignore $(MODULE) 2>/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built
