@@ -44,6 +44,15 @@ bench: build ## Measure; the end-to-end part compares with a bare relay
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/...
 	$(GO) run ./test/load
 
+FUZZTIME ?= 20s
+
+.PHONY: fuzz
+fuzz: ## Run every fuzzer for FUZZTIME (20s)
+	@grep -roE '^func Fuzz[A-Za-z]*' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort | while read -r package fuzzer; do \
+		echo "== $$fuzzer in $$package"; \
+		$(GO) test "$$package" -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities that the code can reach
 	$(TOOL) govulncheck ./...

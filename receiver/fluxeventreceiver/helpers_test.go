@@ -148,11 +148,15 @@ func recordedEvent(tb testing.TB) string {
 }
 
 func keys(keys ...string) func(*Config) {
-	return func(c *Config) {
-		for _, key := range keys {
-			c.Signature.Keys = append(c.Signature.Keys, configopaque.String(key))
-		}
+	return func(c *Config) { c.Signature.Keys = opaque(keys...) }
+}
+
+func opaque(keys ...string) []configopaque.String {
+	hidden := make([]configopaque.String, len(keys))
+	for i, key := range keys {
+		hidden[i] = configopaque.String(key)
 	}
+	return hidden
 }
 
 func required(required bool) func(*Config) {
