@@ -305,4 +305,3 @@ func TestShutdownEndsDeliveries(t *testing.T) {
 	assert.Equal(t, notify.Retryable, failure(t, deliver(t, p, "x")).Class)
 	assert.Contains(t, failure(t, deliver(t, p, "x")).Error(), "the exporter has stopped")
 }
-

@@ -79,9 +79,6 @@ func namespaceHost(namespace string) (string, error) {
 }
 
 func parseConnection(address string, s notify.Settings) (endpoint, error) {
-	if s.Token != "" {
-		return endpoint{}, errors.New("token: is not used beside a connection string, which has its own key: remove it, or set address to the name of the event hub")
-	}
 	props, err := azeventhubs.ParseConnectionString(address)
 	if err != nil {
 		return endpoint{}, errConnectionString // its error may repeat the address
@@ -99,6 +96,9 @@ func parseConnection(address string, s notify.Settings) (endpoint, error) {
 		default:
 			e.secrets = append(e.secrets, *secret)
 		}
+	}
+	if s.Token != "" {
+		return endpoint{}, errors.New("token: is not used beside a connection string, which has its own key: remove it, or set address to the name of the event hub")
 	}
 	var entity string
 	if props.EntityPath != nil {

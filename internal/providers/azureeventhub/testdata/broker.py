@@ -110,8 +110,10 @@ class Broker(MessagingHandler):
     def refuse(link, name, description):
         link.source.type = link.target.type = Terminus.UNSPECIFIED  # no terminus, as the service says it
         link.condition = Condition(name, description)
-        link.open()
-        link.close()
+
+    def on_link_local_open(self, event):
+        if event.link.condition:
+            event.link.close()
 
     def on_disconnected(self, event):
         for book in (self.hub_links, self.authorized, self.replies):
