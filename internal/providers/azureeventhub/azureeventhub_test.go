@@ -140,6 +140,10 @@ func TestToken(t *testing.T) {
 	e := failure(t, deliver(t, provider(t, notify.Settings{Address: hub, Channel: b.host(), Token: other, TLS: trusting(ca)}), "x"), other)
 	assert.Equal(t, notify.Permanent, e.Class)
 	assert.Equal(t, "401", e.Type)
+
+	b.repeatsTokens()
+	e = failure(t, deliver(t, provider(t, notify.Settings{Address: hub, Channel: b.host(), Token: good, TLS: trusting(ca)}), "x"), good)
+	assert.Contains(t, e.Error(), "no good: [REDACTED]")
 }
 
 func TestExpiredToken(t *testing.T) {

@@ -186,6 +186,12 @@ func (b *broker) behave(events map[string]any) {
 	b.orders(map[string]any{"do": "behave", "events": events})
 }
 
+// repeatsTokens refuses every token, and says which it was.
+func (b *broker) repeatsTokens() {
+	b.t.Helper()
+	b.orders(map[string]any{"do": "behave", "refuse_token": map[string]any{"status": 401, "description": "no good: {token}"}})
+}
+
 func (b *broker) host() string { return fmt.Sprintf("127.0.0.1:%d", b.port) }
 
 // connection is a connection string for it.

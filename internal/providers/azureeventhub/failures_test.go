@@ -272,8 +272,8 @@ func TestSilentService(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	silent := broker{port: listener.Addr().(*net.TCPAddr).Port}
-	for _, more := range []string{";EntityPath=" + hub, ";EntityPath=" + hub + ";UseDevelopmentEmulator=false"} {
-		address := strings.Replace(silent.connection(""), ";UseDevelopmentEmulator=true", "", 1) + more
+	plain := silent.connection(";EntityPath=" + hub)
+	for _, address := range []string{plain, strings.Replace(plain, ";UseDevelopmentEmulator=true", "", 1)} {
 		p := provider(t, notify.Settings{Address: address})
 		var group sync.WaitGroup
 		begun := time.Now()

@@ -165,6 +165,11 @@ func TestWorkloadIdentity(t *testing.T) {
 		assert.Equal(t, want, asked.Form.Get(name), name)
 	}
 	assert.Contains(t, asked.Form.Get("scope"), "https://eventhubs.azure.net//.default")
+
+	b.repeatsTokens()
+	refused := failure(t, deliver(t, ambient(t, e, b.host(), ca), "x"), access)
+	assert.Equal(t, "401", refused.Type)
+	assert.Contains(t, refused.Error(), "no good: [REDACTED]")
 }
 
 func TestManagedIdentity(t *testing.T) {
