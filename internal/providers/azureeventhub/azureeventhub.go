@@ -3,8 +3,8 @@
 // Nothing is escaped or shortened: a machine reads it. One producer serves every
 // notification. It connects with the first, and again with the next one after a
 // loss. The partition key is the object, so that a hub keeps the order of its
-// events. Nothing is repeated in here, with one exception of the SDK's: what was
-// on a link that the service has detached is sent again at once.
+// events. Nothing is repeated in here but what met a link that the service had
+// detached, or a connection that it had closed.
 //
 // Event Hubs keeps repetitions. An event whose acknowledgement was lost arrives
 // twice, with the same message ID.
@@ -111,7 +111,7 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
 	done := make(chan error, 1)
-	if !p.begin(func() { done <- p.send(ctx, payload) }) {
+	if !p.begin(func() { done <- p.sendAnew(ctx, payload) }) {
 		return notify.Retryablef("connection", "not connected: the exporter has stopped")
 	}
 	select {
@@ -136,6 +136,20 @@ func (p *Provider) begin(f func()) bool {
 	}
 	p.sending.Go(f)
 	return true
+}
+
+// sendAnew sends on a new connection where the one before was lost earlier. The
+// service closes what is idle for a quarter of an hour, as Flux may well be; the
+// SDK notices when it sends, and fails:
+// https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot
+func (p *Provider) sendAnew(ctx context.Context, payload notify.Payload) error {
+	lost := p.line.lost()
+	err := p.send(ctx, payload)
+	var known *azeventhubs.Error
+	if lost && errors.As(err, &known) && known.Code == azeventhubs.ErrorCodeConnectionLost {
+		return p.send(ctx, payload)
+	}
+	return err
 }
 
 func (p *Provider) send(ctx context.Context, payload notify.Payload) error {

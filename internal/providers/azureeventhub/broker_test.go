@@ -98,7 +98,7 @@ func run(t *testing.T, o options) *broker {
 		}
 	}
 	b := &broker{t: t, options: o, command: exec.Command(python, arguments...), heard: map[string]chan said{}, read: make(chan struct{})}
-	for _, kind := range []string{"listening", "open", "token", "attach", "message", "rejected", "ignored", "done"} {
+	for _, kind := range []string{"listening", "open", "token", "attach", "message", "rejected", "ignored", "gone", "done"} {
 		b.heard[kind] = make(chan said, 10_000)
 	}
 	b.command.Stderr = os.Stderr

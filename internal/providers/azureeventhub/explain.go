@@ -21,7 +21,7 @@ import (
 const busyDelay = 4 * time.Second
 
 // Conditions that Event Hubs adds to AMQP's own:
-// https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot
+// https://learn.microsoft.com/java/api/com.azure.core.amqp.exception.amqperrorcondition
 const (
 	serverBusy     amqp.ErrCond = "com.microsoft:server-busy"
 	entityDisabled amqp.ErrCond = "com.microsoft:entity-disabled"

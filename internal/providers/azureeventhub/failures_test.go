@@ -141,20 +141,44 @@ func TestDetachedUnderWay(t *testing.T) {
 	}
 }
 
-// A lost connection fails the delivery that notices, and is made again for the next.
+// A connection that the service has closed, as it does when its links have been
+// idle, is made again by the delivery that needs it.
 func TestClosedConnection(t *testing.T) {
 	t.Parallel()
 	b := run(t, options{})
 	p := b.sas(t)
 	require.NoError(t, deliver(t, p, "before"))
-	b.orders(map[string]any{"do": "close", "condition": "amqp:connection:forced", "description": "The connection was inactive for more than the allowed 300000 milliseconds"})
-	if err := deliver(t, p, "noticed"); err != nil {
-		e := failure(t, err)
-		assert.Equal(t, notify.Retryable, e.Class)
-		assert.Equal(t, "connection", e.Type)
+	const why = "The connection was inactive for more than the allowed 300000 milliseconds"
+	for _, detached := range []bool{true, false} {
+		if detached {
+			b.orders(map[string]any{"do": "detach", "condition": "amqp:link:detach-forced", "description": "Idle timeout: 00:10:00."})
+		}
+		b.orders(map[string]any{"do": "close", "condition": "amqp:connection:forced", "description": why})
+		b.next("gone")
+		require.NoError(t, deliver(t, p, "after"), "detached: %v", detached)
 	}
+	assert.Len(t, b.all("message"), 3)
+	assert.Len(t, b.all("open"), 3)
+}
+
+// A connection that is lost under way fails what was on it, and nothing is sent
+// again that may have arrived.
+func TestConnectionLostUnderWay(t *testing.T) {
+	t.Parallel()
+	b := run(t, options{})
+	p := b.sas(t)
+	b.behave(map[string]any{"ignore": true})
+	lost := make(chan error, 1)
+	go func() { lost <- p.Deliver(t.Context(), notify.Payload{Body: []byte("x")}) }()
+	b.next("ignored")
+	b.orders(map[string]any{"do": "close", "condition": "amqp:connection:forced", "description": "maintenance"})
+	e := failure(t, <-lost)
+	assert.Equal(t, notify.Retryable, e.Class)
+	assert.Equal(t, "connection", e.Type)
+	assert.Contains(t, e.Error(), "maintenance")
+	assert.Empty(t, b.all("ignored"))
+	b.behave(nil)
 	require.NoError(t, deliver(t, p, "after"))
-	assert.Len(t, b.all("open"), 2)
 }
 
 func TestAwayAtStart(t *testing.T) {

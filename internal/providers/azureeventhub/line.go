@@ -29,6 +29,7 @@ type line struct {
 	token atomic.Pointer[string]
 
 	mu   sync.Mutex
+	made bool
 	cuts bool
 	open map[*connection]struct{}
 }
@@ -99,7 +100,7 @@ func (l *line) keep(conn net.Conn) (net.Conn, error) {
 		return nil, final{notify.Retryablef("connection", "not connected: the exporter has stopped")}
 	}
 	c := &connection{Conn: conn, line: l}
-	l.open[c] = struct{}{}
+	l.made, l.open[c] = true, struct{}{}
 	return c, nil
 }
 
@@ -112,6 +113,13 @@ func (c *connection) Close() error {
 		return fmt.Errorf("close: %w", err)
 	}
 	return nil
+}
+
+// lost tells whether there was a connection, and is none.
+func (l *line) lost() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.made && len(l.open) == 0
 }
 
 // cut ends every connection, and makes no more.

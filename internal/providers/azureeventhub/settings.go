@@ -13,7 +13,7 @@ import (
 )
 
 // suffix is that of namespaces in Azure's public cloud. Others are given in full:
-// https://learn.microsoft.com/azure/event-hubs/event-hubs-faq
+// https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure
 const suffix = ".servicebus.windows.net"
 
 var (

@@ -67,7 +67,7 @@ class Broker(MessagingHandler):
                 link.close()
             self.hub_links = {}
         elif command["do"] == "close":
-            for connection in list(self.hub_links):
+            for connection in self.authorized:
                 connection.condition = Condition(command["condition"], command.get("description", ""))
                 connection.close()
             self.hub_links = {}
@@ -115,9 +115,10 @@ class Broker(MessagingHandler):
         if event.link.condition:
             event.link.close()
 
-    def on_disconnected(self, event):
+    def on_transport_closed(self, event):
         for book in (self.hub_links, self.authorized, self.replies):
             book.pop(event.connection, None)
+        tell("gone")
 
     # Messages.
 
