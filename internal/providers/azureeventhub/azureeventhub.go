@@ -116,14 +116,14 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	}
 	select {
 	case err := <-done:
-		return p.explain(err)
+		return p.explain(ctx, err)
 	case <-ctx.Done():
 	}
 	select {
 	case err := <-done: // both at once: the answer counts
-		return p.explain(err)
+		return p.explain(ctx, err)
 	default:
-		return p.explain(ctx.Err())
+		return p.explain(ctx, ctx.Err())
 	}
 }
 

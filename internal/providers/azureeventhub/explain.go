@@ -39,7 +39,7 @@ var (
 )
 
 // explain says in words what went wrong, and what to do about it. nil stays nil.
-func (p *Provider) explain(err error) error {
+func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -70,6 +70,10 @@ func (p *Provider) explain(err error) error {
 	if errors.As(err, &direct) {
 		said := p.quote(string(condition) + ": " + description)
 		return notify.Retryablef(p.quote(string(condition)), "%s cannot take the event now: %s", p.endpoint.host, said)
+	}
+	// The SDK makes a limit of the connection of the context's, which may be first.
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return notify.Retryablef("timeout", "%s does not answer: %s", p.endpoint.host, p.quote(err.Error()))
 	}
 	return notify.Retryablef("connection", "%s: the connection was lost: %s", p.endpoint.host, p.quote(err.Error()))
 }
