@@ -120,16 +120,16 @@ func (t *Target) transportError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		e.Type = "timeout"
-	case untrusted(err):
+	case Untrusted(err):
 		e.Type, e.Class = "tls", notify.Permanent
 	}
 	e.Err = t.secrets.clean(fmt.Errorf("%s: %w", t.address.Host, err))
 	return e
 }
 
-// untrusted tells a certificate that will not do from one that is not valid at
+// Untrusted tells a certificate that will not do from one that is not valid at
 // the moment: the latter will be renewed.
-func untrusted(err error) bool {
+func Untrusted(err error) bool {
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) {
 		return invalid.Reason != x509.Expired

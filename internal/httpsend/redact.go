@@ -70,6 +70,13 @@ func newRedactor(s notify.Settings, address *url.URL) redactor {
 	return redact(secrets)
 }
 
+// Quoter makes what a peer has said fit for an error, for types that do not
+// speak HTTP: without the secrets, printable, and no longer than such an answer.
+func Quoter(secrets ...string) func(said string) string {
+	r := redact(secrets)
+	return func(said string) string { return r.quote([]byte(said)) }
+}
+
 func redact(secrets []string) redactor {
 	var r redactor
 	var all []string

@@ -9,6 +9,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/azureeventhub"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/datadog"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
@@ -87,6 +88,13 @@ var Table = []Row{
 		Address: Required, Username: Optional, Password: Optional, Token: Optional,
 		New:    alertmanager.New,
 		Sample: notify.Settings{Address: "https://alertmanager.example.com/api/v2/alerts", Username: "flux", Password: "sample-password"},
+	},
+	{
+		Type: "azureeventhub", Words: "the event as JSON to an Azure event hub",
+		Takes: notify.TakesNews, Bus: true,
+		Address: Required, Channel: Optional, Token: Optional,
+		New:    azureeventhub.New,
+		Sample: notify.Settings{Address: "flux-events", Channel: "fluxv2", Token: "sample-token"},
 	},
 	{
 		Type: "datadog", Words: "an event in Datadog",
