@@ -24,14 +24,20 @@ const (
 	maxDrain = 256 << 10
 )
 
+// party is whoever is spoken to: how, and what of it is secret. A Target and a
+// Transport judge and redact by it alike.
+type party struct {
+	transport http.RoundTripper // not the client: what that adds is to follow redirects
+	options   Options
+	secrets   redactor
+}
+
 // Target is an endpoint and how to speak to it. Providers embed it, and have
 // Deliver by that.
 type Target struct {
-	transport http.RoundTripper // not the client: what that adds is to follow redirects
-	address   *url.URL
-	user      *url.Userinfo
-	options   Options
-	secrets   redactor
+	party
+	address *url.URL
+	user    *url.Userinfo
 }
 
 // Options are what types differ in.
@@ -61,13 +67,17 @@ func New(s notify.Settings, o Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	t := &Target{transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address)}
+	t := &Target{party: newParty(s, o, address)}
 	t.user, address.User = address.User, nil
 	t.address = address
 	return t, nil
+}
+
+func newParty(s notify.Settings, o Options, address *url.URL) party {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return party{transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address)}
 }
 
 // ParseAddress checks an address. Its errors do not repeat it, since it may be
@@ -94,10 +104,10 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 	}
 	res, err := t.transport.RoundTrip(req)
 	if err != nil {
-		return t.transportError(ctx, err)
+		return t.transportError(ctx, t.address.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := read(res)
+	body, err := read(res, maxAnswer)
 	if err != nil && res.StatusCode < http.StatusMultipleChoices {
 		// The endpoint has taken it: its status says so, and a repetition would
 		// be a second notification. Only a type that judges bodies needs more.
@@ -107,9 +117,9 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 		if verdict, judges := t.options.Judge(Answer{Status: res.StatusCode, Header: res.Header}); !judges || verdict == nil {
 			return nil
 		}
-		return t.transportError(ctx, err)
+		return t.transportError(ctx, t.address.Host, err)
 	}
-	return t.judge(Answer{Status: res.StatusCode, Header: res.Header, Body: body})
+	return t.judge(t.address.Host, Answer{Status: res.StatusCode, Header: res.Header, Body: body})
 }
 
 // asJSON is what payloads are unless they say otherwise.
@@ -147,11 +157,11 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 }
 
 // read takes what is needed of an answer and lets the connection go on.
-func read(res *http.Response) ([]byte, error) {
+func read(res *http.Response, most int64) ([]byte, error) {
 	if res.ContentLength == 0 {
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(res.Body, most))
 	if err != nil {
 		return body, err
 	}

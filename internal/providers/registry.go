@@ -3,6 +3,7 @@
 package providers
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/incidentio"
@@ -75,6 +78,11 @@ type Row struct {
 	// OKBody is what the endpoint answers when it is content, where the type
 	// looks further than the status code.
 	OKBody string
+	// OK answers every request of a delivery as a content endpoint does, where a
+	// delivery is more than one request. nil: all get OKBody.
+	OK http.HandlerFunc
+	// OneHost marks a type that knows its endpoint's host whatever the address.
+	OneHost bool
 	// Sample is a configuration that uses every setting of the type.
 	Sample notify.Settings
 }
@@ -116,6 +124,14 @@ var Table = []Row{
 		RawToken: true,
 		New:      generichmac.New,
 		Sample:   notify.Settings{Address: "https://example.com/hook", Token: "sample-token", Headers: []notify.Header{{Name: "X-Team", Value: "sample-header"}}},
+	},
+	{
+		Type: "github", Words: "a commit status on GitHub",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		New:    github.New,
+		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
 	},
 	{
 		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",

@@ -107,9 +107,8 @@ func NoLeak(t *testing.T, row providers.Row) {
 func noLeak(t *testing.T, row providers.Row, v variant) {
 	t.Helper()
 	at := func(server string) notify.Provider {
-		s := v.settings
-		s.Address = At(t, s.Address, server)
-		return New(t, row, s)
+		t.Helper()
+		return On(t, row, v.settings, server)
 	}
 	if v.part {
 		if _, err := row.New(Complete(t, v.settings)); err != nil {
@@ -129,8 +128,10 @@ func noLeak(t *testing.T, row providers.Row, v variant) {
 
 	var seen atomic.Bool
 	happy := Server(t, func(w http.ResponseWriter, r *http.Request) {
-		seen.Store(carries(r))
-		_, _ = io.WriteString(w, row.OKBody)
+		if carries(r) {
+			seen.Store(true)
+		}
+		ok(row)(w, r)
 	})
 	require.NoError(t, at(happy.URL).Deliver(t.Context(), payload))
 	if !v.part {
