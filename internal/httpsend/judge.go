@@ -28,9 +28,10 @@ func (p *party) judge(host string, a Answer) error {
 			return nil
 		}
 		if ok {
-			verdict.Delay = clamp(verdict.Delay)
-			verdict.Err = errors.New(p.secrets.quote([]byte(host + " " + verdict.Err.Error())))
-			return verdict
+			said := *verdict
+			said.Delay = clamp(verdict.Delay)
+			said.Err = errors.New(p.secrets.quote([]byte(host + " " + verdict.Err.Error())))
+			return &said
 		}
 	}
 	if a.Status >= 200 && a.Status < 300 {

@@ -44,6 +44,9 @@ type Target struct {
 type Options struct {
 	// Header is sent with every request.
 	Header http.Header
+	// Authorize gives the Authorization header where it has to be fetched first.
+	// Its error is what the delivery fails with.
+	Authorize func(context.Context) (string, error)
 	// Sign adds credentials and signatures, last of all.
 	Sign func(*http.Request, []byte)
 	// Judge says what an answer means where its status code alone does not.
@@ -119,7 +122,11 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 		}
 		return t.transportError(ctx, t.address.Host, err)
 	}
-	return t.judge(t.address.Host, Answer{Status: res.StatusCode, Header: res.Header, Body: body})
+	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
+	if t.judge(t.address.Host, answer) == nil {
+		return nil
+	}
+	return t.sending(req).judge(t.address.Host, answer)
 }
 
 // asJSON is what payloads are unless they say otherwise.
@@ -146,14 +153,42 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 			req.Header[name] = values
 		}
 	}
-	if t.options.Sign != nil {
-		t.options.Sign(req, p.Body)
+	if err := t.authenticate(req, p.Body); err != nil {
+		return nil, err
 	}
 	if t.user != nil && req.Header.Get("Authorization") == "" {
 		password, _ := t.user.Password()
 		req.SetBasicAuth(t.user.Username(), password)
 	}
 	return req, nil
+}
+
+// authenticate adds what says who is speaking.
+func (p *party) authenticate(req *http.Request, body []byte) error {
+	if p.options.Authorize != nil {
+		authorization, err := p.options.Authorize(req.Context())
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", authorization)
+	}
+	if p.options.Sign != nil {
+		p.options.Sign(req, body)
+	}
+	return nil
+}
+
+// sending is the party of one request. What authorises that may have been fetched
+// on the way, and is no less secret than the settings.
+func (p *party) sending(req *http.Request) *party {
+	authorization := req.Header.Get("Authorization")
+	if authorization == "" {
+		return p
+	}
+	_, credentials, _ := strings.Cut(authorization, " ")
+	one := *p
+	one.secrets = p.secrets.and(authorization, credentials)
+	return &one
 }
 
 // read takes what is needed of an answer and lets the connection go on.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -91,23 +90,7 @@ func (t *Transport) prepare(req *http.Request) (*http.Request, error) {
 	for name, values := range t.options.Header {
 		out.Header[name] = values
 	}
-	if t.options.Sign != nil {
-		t.options.Sign(out, body)
-	}
-	return out, nil
-}
-
-// sending is the party of one request. What authorises it may have been fetched
-// by the SDK, and is no less secret than the settings.
-func (t *Transport) sending(req *http.Request) *party {
-	authorization := req.Header.Get("Authorization")
-	if authorization == "" {
-		return &t.party
-	}
-	_, credentials, _ := strings.Cut(authorization, " ")
-	p := t.party
-	p.secrets = p.secrets.and(authorization, credentials)
-	return &p
+	return out, t.authenticate(out, body)
 }
 
 // slowDown heeds an answer that is a success and asks for patience: the next

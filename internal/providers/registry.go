@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/datadog"
@@ -16,6 +17,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlab"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
@@ -129,17 +131,27 @@ var Table = []Row{
 		Type: "github", Words: "a commit status on GitHub",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
 		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
-		New:    github.New,
-		OK:     gitstatus.Empty,
-		Sample: notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+		Secrets: githubapp.Keys,
+		New:     github.New,
+		OK:      gitstatus.Empty,
+		Sample:  notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
 	},
 	{
 		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",
 		Takes:   notify.TakesNews,
 		Address: Required, Password: Optional, Token: Optional,
+		Secrets:    githubapp.Keys,
 		MaxRequest: 66_560,
 		New:        githubdispatch.New,
 		Sample:     notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
+		Type: "gitlab", Words: "a commit status on GitLab",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		New:    gitlab.New,
+		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Username: "flux", Token: "sample-token"},
 	},
 	{
 		Type: "googlechat", Words: "a card in a Google Chat space",

@@ -6,13 +6,11 @@ package github
 import (
 	"context"
 	"errors"
-	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	api "github.com/google/go-github/v88/github"
 
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -20,7 +18,10 @@ import (
 )
 
 const (
-	// maxDescription and maxContext are limits of a status, in characters.
+	// maxDescription and maxContext are limits of a status, in characters. GitHub
+	// documents the first for statuses of deployments alone, and answers longer
+	// ones of both with a 422
+	// (https://docs.github.com/en/rest/deployments/statuses#create-a-deployment-status).
 	maxDescription = 140
 	maxContext     = 255
 	// perPage is the most statuses that one answer lists
@@ -34,20 +35,20 @@ type vendor struct {
 	client     *api.Client
 }
 
-// New makes a provider of a repository's address and a token. A password is
-// taken for the token where there is none, as in Git's own credentials.
+// New makes a provider of a repository's address and a token, or of a GitHub App.
 func New(s notify.Settings) (notify.Provider, error) {
 	repository, err := gitrepo.GitHub(s.Address)
 	if err != nil {
 		return nil, err
 	}
-	v := &vendor{repository: repository}
-	if s.Token == "" {
-		s.Token = s.Password
+	credentials, err := githubapp.Credentials(s, repository.API)
+	if err != nil {
+		return nil, err
 	}
+	v := &vendor{repository: repository}
 	own := s
 	own.Address = repository.Web
-	v.transport, err = httpsend.NewTransport(own, httpsend.Options{Sign: httpsend.Bearer(s.Token), Judge: Judge})
+	v.transport, err = httpsend.NewTransport(own, httpsend.Options{Authorize: credentials.Authorize, Judge: githubapp.Judge})
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 		return nil, errors.New("address: cannot be made that of the API")
 	}
 	return gitstatus.New(s, gitstatus.Options{
-		Vendor: v, Repository: repository.Web,
+		Vendor: v, Repository: repository.Web, Missing: credentials.Missing,
 		Success: "success", Failure: "failure",
 		MaxKey: maxContext, MaxDescription: maxDescription,
 	})
@@ -92,22 +93,4 @@ func (v *vendor) Post(ctx context.Context, s gitstatus.Status) error {
 	return v.transport.Failure(ctx, err)
 }
 
-// aMinute is how long a secondary limit lasts at least, where GitHub does not
-// say how long
-// (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit).
-const aMinute = time.Minute
-
-// Judge recognises the secondary rate limit where words alone tell it from a
-// lack of rights.
-func Judge(a httpsend.Answer) (*notify.Error, bool) {
-	if a.Status != http.StatusForbidden && a.Status != http.StatusTooManyRequests {
-		return nil, false
-	}
-	if _, asked := httpsend.RetryAfter(a.Header, time.Time{}); asked || !strings.Contains(strings.ToLower(string(a.Body)), "secondary rate limit") {
-		return nil, false
-	}
-	return &notify.Error{
-		Class: notify.Throttled, Type: strconv.Itoa(a.Status), Delay: aMinute,
-		Err: errors.New("answered that a secondary rate limit is used up"),
-	}, true
-}
+var _ gitstatus.Vendor = (*vendor)(nil)

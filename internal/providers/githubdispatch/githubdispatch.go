@@ -1,9 +1,9 @@
 // Package githubdispatch starts GitHub Actions workflows: an event becomes a
 // repository_dispatch whose client_payload is the event as JSON.
 //
-// It authenticates with a token, personal or fine-grained (contents: write).
-// Authentication as a GitHub App is not part of it. Nothing is escaped, since
-// workflows read values; one that puts them into a shell has to quote them
+// It authenticates with a token, personal or fine-grained, or as a GitHub App
+// (contents: write). Nothing is escaped, since workflows read values; one that
+// puts them into a shell has to quote them
 // (https://docs.github.com/en/actions/reference/security/secure-use).
 package githubdispatch
 
@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -40,15 +41,15 @@ type Provider struct {
 	path string
 }
 
-// New makes a provider of a repository's address and a token. A password is
-// taken for the token where there is none, as in Git's own credentials.
+// New makes a provider of a repository's address and a token, or of a GitHub App.
 func New(s notify.Settings) (notify.Provider, error) {
 	repository, err := gitrepo.GitHub(s.Address)
 	if err != nil {
 		return nil, err
 	}
-	if s.Token == "" {
-		s.Token = s.Password
+	credentials, err := githubapp.Credentials(s, repository.API)
+	if err != nil {
+		return nil, err
 	}
 	s.Address = repository.API
 	target, err := httpsend.New(s, httpsend.Options{
@@ -56,7 +57,8 @@ func New(s notify.Settings) (notify.Provider, error) {
 			"Accept":               {"application/vnd.github.v3+json"},
 			"X-Github-Api-Version": {"2022-11-28"},
 		},
-		Sign: httpsend.Bearer(s.Token),
+		Authorize: credentials.Authorize,
+		Judge:     githubapp.Judge,
 	})
 	if err != nil {
 		return nil, err

@@ -63,6 +63,9 @@ type Options struct {
 	Vendor Vendor
 	// Repository names the repository among all, for the memory.
 	Repository string
+	// Missing says which setting is not there yet; until it is, notifications fail
+	// and say so, as they do in Flux.
+	Missing string
 	// Success, Failure and Pending are the states. Without the last, what is in
 	// progress is not told.
 	Success, Failure, Pending string
@@ -85,13 +88,14 @@ type Provider struct {
 func New(s notify.Settings, o Options) (*Provider, error) {
 	uid, _, _ := strings.Cut(s.UID, "-")
 	p := &Provider{options: o, uid: uid, order: newest.In(s.Memory)}
-	if s.CommitStatusExpr == "" {
-		return p, nil
+	if s.CommitStatusExpr != "" {
+		var err error
+		if p.expression, err = compile(s); err != nil {
+			return nil, err
+		}
 	}
-	var err error
-	p.expression, err = compile(s)
-	if err != nil {
-		return nil, err
+	if o.Missing != "" {
+		s.Logger.Warn(o.Missing + "; until then its notifications fail")
 	}
 	return p, nil
 }
@@ -170,6 +174,9 @@ func shortKey(key string, limit int) string {
 
 // Deliver implements notify.Provider.
 func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
+	if p.options.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.options.Missing)
+	}
 	var s Status
 	if err := json.Unmarshal(payload.Body, &s); err != nil {
 		return notify.Permanentf("rendering", "the status cannot be read: %w", err)
