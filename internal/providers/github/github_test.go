@@ -1,10 +1,6 @@
 package github_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,43 +120,33 @@ func TestWithoutCredentials(t *testing.T) {
 // way.
 func TestAsApp(t *testing.T) {
 	t.Parallel()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	require.NoError(t, err)
-	secrets := map[string]string{
-		"githubAppID": "1234", "githubAppInstallationID": "5678",
-		"githubAppPrivateKey": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
-	}
 	var mu sync.Mutex
 	var calls []string
 	refuse := false
-	server := providertest.Server(t, func(w http.ResponseWriter, r *http.Request) {
+	server := providertest.Server(t, providertest.AppServer(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, r.Method+" "+r.URL.Path)
 		switch {
-		case strings.HasSuffix(r.URL.Path, "/access_tokens"):
-			assert.NotContains(t, r.Header.Get("Authorization"), "ghs_")
-			_, _ = fmt.Fprintf(w, `{"token":"ghs_installation","expires_at":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
 		case refuse:
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = io.WriteString(w, "not by "+r.Header.Get("Authorization"))
-		case assert.Equal(t, "Bearer ghs_installation", r.Header.Get("Authorization")) && r.Method == http.MethodGet:
+		case r.Method == http.MethodGet:
 			_, _ = io.WriteString(w, "[]")
 		default:
 			_, _ = io.WriteString(w, "{}")
 		}
-	})
-	p := provider(t, notify.Settings{Address: server.URL + "/owner/repository", Secrets: secrets})
+	}))
+	p := provider(t, notify.Settings{Address: server.URL + "/owner/repository", Secrets: providertest.AppSecrets(t)})
 	require.NoError(t, deliver(t, p))
 	assert.Equal(t, []string{
-		"POST /api/v3/app/installations/5678/access_tokens",
 		"GET /api/v3/repos/owner/repository/commits/" + commit + "/statuses",
 		"POST /api/v3/repos/owner/repository/statuses/" + commit,
 	}, calls)
 	mu.Lock()
 	refuse = true
 	mu.Unlock()
-	err = deliver(t, p)
+	err := deliver(t, p)
 	require.ErrorContains(t, err, "422")
-	assert.NotContains(t, err.Error(), "ghs_installation")
+	assert.NotContains(t, err.Error(), providertest.AppToken)
 }
