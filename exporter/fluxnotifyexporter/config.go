@@ -110,7 +110,7 @@ func (c *Config) Validate() error {
 		return err
 	}
 	settings := resolved.settings
-	settings.HTTP, settings.Logger = client, zap.NewNop()
+	settings.HTTP, settings.Logger, settings.Type = client, zap.NewNop(), row.Type
 	if _, err := row.New(settings); err != nil {
 		return err
 	}

@@ -29,9 +29,11 @@ import (
 type current struct {
 	config *Config
 	row    providers.Row
+	name   string
 	uid    string
 	set    component.TelemetrySettings
 	width  int
+	memory notify.Memory
 
 	extensions map[component.ID]component.Component
 	watcher    *secretdir.Watcher
@@ -123,6 +125,7 @@ func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 	}
 	s := r.settings
 	s.HTTP, s.Logger = client, c.set.Logger
+	s.Type, s.Name, s.Memory = c.row.Type, c.name, &c.memory
 	if r.tlsGiven {
 		if s.TLS, err = loadTLS(ctx, r); err != nil {
 			return nil, err

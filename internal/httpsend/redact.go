@@ -28,9 +28,13 @@ const (
 
 // redactor removes the secrets of one target from texts.
 type redactor struct {
+	secrets  []string
 	replacer *strings.Replacer
 	short    []string
 }
+
+// and is a redactor of further secrets.
+func (r redactor) and(secrets ...string) redactor { return redact(append(secrets, r.secrets...)) }
 
 func newRedactor(s notify.Settings, address *url.URL) redactor {
 	secrets := []string{s.Password, s.Token, s.Address, address.RawQuery}
@@ -78,7 +82,7 @@ func Quoter(secrets ...string) func(said string) string {
 }
 
 func redact(secrets []string) redactor {
-	var r redactor
+	r := redactor{secrets: secrets}
 	var all []string
 	for _, secret := range secrets {
 		secret = strings.TrimSpace(secret)

@@ -3,10 +3,12 @@
 package providers
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/azureeventhub"
@@ -14,7 +16,10 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlab"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/incidentio"
@@ -76,6 +81,11 @@ type Row struct {
 	// OKBody is what the endpoint answers when it is content, where the type
 	// looks further than the status code.
 	OKBody string
+	// OK answers every request of a delivery as a content endpoint does, where a
+	// delivery is more than one request. nil: all get OKBody.
+	OK http.HandlerFunc
+	// OneHost marks a type that knows its endpoint's host whatever the address.
+	OneHost bool
 	// Sample is a configuration that uses every setting of the type.
 	Sample notify.Settings
 }
@@ -126,12 +136,30 @@ var Table = []Row{
 		Sample:   notify.Settings{Address: "https://example.com/hook", Token: "sample-token", Headers: []notify.Header{{Name: "X-Team", Value: "sample-header"}}},
 	},
 	{
+		Type: "github", Words: "a commit status on GitHub",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Secrets: githubapp.Keys,
+		New:     github.New,
+		OK:      gitstatus.Empty,
+		Sample:  notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
 		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",
 		Takes:   notify.TakesNews,
 		Address: Required, Password: Optional, Token: Optional,
+		Secrets:    githubapp.Keys,
 		MaxRequest: 66_560,
 		New:        githubdispatch.New,
 		Sample:     notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
+		Type: "gitlab", Words: "a commit status on GitLab",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		New:    gitlab.New,
+		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
 	},
 	{
 		Type: "googlechat", Words: "a card in a Google Chat space",

@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"crypto/tls"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,7 +25,7 @@ func Complete(tb testing.TB, s notify.Settings) notify.Settings {
 	tb.Cleanup(transport.CloseIdleConnections)
 	s.HTTP = &http.Client{Transport: transport, CheckRedirect: httpsend.NoRedirects}
 	s.Logger = zap.NewNop()
-	s.UID = "prod-eu-1"
+	s.Type, s.Name, s.UID = "sample", "production", "prod-eu-1"
 	s.ConnectTimeout = 5 * time.Second
 	return s
 }
@@ -32,7 +33,12 @@ func Complete(tb testing.TB, s notify.Settings) notify.Settings {
 // New makes a provider of a row and ends it with the test.
 func New(tb testing.TB, row providers.Row, s notify.Settings) notify.Provider {
 	tb.Helper()
-	p, err := row.New(Complete(tb, s))
+	return made(tb, row, Complete(tb, s))
+}
+
+func made(tb testing.TB, row providers.Row, s notify.Settings) notify.Provider {
+	tb.Helper()
+	p, err := row.New(s)
 	require.NoError(tb, err)
 	if stopper, ok := p.(notify.Stopper); ok {
 		tb.Cleanup(func() { require.NoError(tb, stopper.Shutdown(tb.Context())) })
@@ -55,6 +61,41 @@ func At(tb testing.TB, address, server string) string {
 	require.NoError(tb, err)
 	u.Scheme, u.Host = s.Scheme, s.Host
 	return u.String()
+}
+
+// On makes a provider whose requests come to a server, whatever host the type
+// takes its endpoint to be on.
+func On(tb testing.TB, row providers.Row, s notify.Settings, server string) notify.Provider {
+	tb.Helper()
+	if !row.OneHost {
+		s.Address = At(tb, s.Address, server)
+		return New(tb, row, s)
+	}
+	u, err := url.Parse(server)
+	require.NoError(tb, err)
+	s = Complete(tb, s)
+	s.HTTP.Transport = rerouted{s.HTTP.Transport, u}
+	return made(tb, row, s)
+}
+
+// rerouted sends every request to one server.
+type rerouted struct {
+	http.RoundTripper
+	server *url.URL
+}
+
+func (t rerouted) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme, r.URL.Host = t.server.Scheme, t.server.Host
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// ok answers as a content endpoint of the row.
+func ok(row providers.Row) http.HandlerFunc {
+	if row.OK != nil {
+		return row.OK
+	}
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, row.OKBody) }
 }
 
 // Server answers on the loopback interface until the test ends.

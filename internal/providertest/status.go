@@ -20,12 +20,43 @@ type answer struct {
 	header map[string]string
 }
 
-// Statuses proves that a type takes every status code for what it means. A
-// status below 200 is no final answer, so none is sent.
+// Statuses proves that a type takes every status code for what it means, at each
+// of the requests of a delivery. A status below 200 is no final answer, so none
+// is sent.
 func Statuses(t *testing.T, row providers.Row) {
 	t.Helper()
+	for request := range requests(t, row) {
+		statuses(t, row, request)
+	}
+}
+
+// requests is how many a delivery makes of a content endpoint.
+func requests(t *testing.T, row providers.Row) int {
+	t.Helper()
+	var n atomic.Int32
+	server := Server(t, func(w http.ResponseWriter, r *http.Request) {
+		n.Add(1)
+		ok(row)(w, r)
+	})
+	p := On(t, row, row.Sample, server.URL)
+	require.NoError(t, p.Deliver(t.Context(), Payload(t, p)))
+	if row.OK == nil {
+		require.EqualValues(t, 1, n.Load(), "a delivery of several requests needs its row's OK")
+	}
+	return int(n.Load())
+}
+
+// statuses answers one of a delivery's requests with every status, and the
+// others as a content endpoint does.
+func statuses(t *testing.T, row providers.Row, request int) {
+	t.Helper()
 	var say atomic.Pointer[answer]
-	server := Server(t, func(w http.ResponseWriter, _ *http.Request) {
+	var n atomic.Int32
+	server := Server(t, func(w http.ResponseWriter, r *http.Request) {
+		if int(n.Add(1))-1 != request {
+			ok(row)(w, r)
+			return
+		}
 		a := say.Load()
 		for name, value := range a.header {
 			w.Header().Set(name, value)
@@ -35,18 +66,23 @@ func Statuses(t *testing.T, row providers.Row) {
 			_, _ = w.Write([]byte(row.OKBody))
 		}
 	})
-	s := row.Sample
-	s.Address = At(t, s.Address, server.URL)
-	p := New(t, row, s)
+	p := On(t, row, row.Sample, server.URL)
 	payload := Payload(t, p)
 	deliver := func(a answer) error {
+		if row.OK != nil {
+			p = On(t, row, row.Sample, server.URL) // one that knows nothing from the requests before
+		}
 		say.Store(&a)
+		n.Store(0)
 		return p.Deliver(t.Context(), payload)
 	}
 
 	for status := 200; status < 600; status++ {
-		err := deliver(answer{status: status})
 		want := class(status)
+		if want == 0 && row.OK != nil {
+			continue // what such a type makes of a success is in the body
+		}
+		err := deliver(answer{status: status})
 		if want == 0 {
 			require.NoError(t, err, status)
 			continue
