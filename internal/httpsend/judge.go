@@ -67,7 +67,11 @@ func (t *Target) describe(a Answer) error {
 			t.address.Host, a.Status, t.secrets.quote([]byte(redirectHost(a.Header.Get("Location")))))
 	}
 	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
-	if answer := t.secrets.quote(a.Body); answer != "" {
+	words := a.Body
+	if t.options.Words != nil {
+		words = t.options.Words(a)
+	}
+	if answer := t.secrets.quote(words); answer != "" {
 		return fmt.Errorf("%s answered %s: %s", t.address.Host, status, answer)
 	}
 	return fmt.Errorf("%s answered %s", t.address.Host, status)
