@@ -16,9 +16,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/fluxtrace"
+	"github.com/fluxnotify/otelcol-flux/internal/providertest"
 )
 
 // TestOrderAndRestartsDoNotMatter makes the same spans of the same events in
@@ -201,4 +204,23 @@ func TestLifecycle(t *testing.T) {
 	require.NoError(t, c.Start(t.Context(), nil))
 	require.NoError(t, c.Shutdown(t.Context()))
 	require.NoError(t, c.Shutdown(t.Context()))
+}
+
+// TestHostileEvents proves that a strict receiver can read every span.
+func TestHostileEvents(t *testing.T) {
+	t.Parallel()
+	for name, e := range providertest.Hostile() {
+		sink := &consumertest.TracesSink{}
+		require.NoError(t, connect(t, identified(), sink).ConsumeLogs(t.Context(), logsOf(e)))
+		require.Equal(t, 1, sink.SpanCount(), name)
+		span := spansOf(sink.AllTraces()...)[0]
+		assert.False(t, span.TraceID().IsEmpty(), name)
+		assert.False(t, span.SpanID().IsEmpty(), name)
+		// What the connector writes; the resource is the sender's.
+		traces := sink.AllTraces()[0]
+		pcommon.NewResource().CopyTo(traces.ResourceSpans().At(0).Resource())
+		body, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(traces)
+		require.NoError(t, err)
+		require.NoError(t, proto.Unmarshal(body, &tracepb.TracesData{}), name)
+	}
 }
