@@ -81,8 +81,8 @@ func (c *traceConnector) convert(resourceLogs plog.ResourceLogs, traces ptrace.T
 				continue
 			}
 			e := fluxevent.FromRecord(resourceLogs.Resource(), record, plog.SeverityNumberError)
-			if e.InvolvedObject.Kind == "HelmRepository" {
-				continue // nothing is ever deployed from the revision of an index
+			if !fluxtrace.Traceable(e) {
+				continue
 			}
 			if s, ok := place(alert.Everything(e), identity, t); ok {
 				s.write(spans.AppendEmpty())

@@ -1,6 +1,7 @@
 package fluxtraceconnector
 
 import (
+	"cmp"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -36,7 +37,7 @@ func revisionOf(n *notify.Notification) string {
 	o, metadata := &n.Event.InvolvedObject, n.Event.Metadata
 	revision := metadata["revision"]
 	if digest := metadata["oci-digest"]; digest != "" {
-		return tag(firstOf(revision, metadata["app-version"]), digest) + "@" + digest
+		return tag(cmp.Or(revision, metadata["app-version"]), digest) + "@" + digest
 	}
 	if revision == "" || strings.ContainsAny(revision, "@:/") {
 		return revision
@@ -81,9 +82,9 @@ func describe(attributes pcommon.Map, n *notify.Notification) {
 // of a SHA-256 repository.
 func head(n *notify.Notification) (name, commit string) {
 	metadata := n.Event.Metadata
-	of := firstOf(metadata["commit"], metadata["originRevision"])
+	of := cmp.Or(metadata["commit"], metadata["originRevision"])
 	git := of != "" || n.Event.InvolvedObject.Kind == kindGitRepository
-	of = firstOf(of, metadata["revision"])
+	of = cmp.Or(of, metadata["revision"])
 	commit = of[strings.LastIndexAny(of, "@:/")+1:]
 	if !isHex(commit) || len(commit) != 40 && (len(commit) != 64 || !git) {
 		return "", ""
@@ -97,13 +98,4 @@ func head(n *notify.Notification) (name, commit string) {
 
 func isHex(s string) bool {
 	return strings.Trim(s, "0123456789abcdef") == ""
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
@@ -29,6 +30,11 @@ const (
 	// ParentRemote says that the trace came from another process.
 	ParentRemote = 0x200
 )
+
+// Traceable tells whether an event has a place in a trace. That of a
+// HelmRepository has none: nothing is ever deployed from the revision of an
+// index, so its span would be the only one.
+func Traceable(e *fluxevent.Event) bool { return e.InvolvedObject.Kind != "HelmRepository" }
 
 // Fill writes what an event says into a span, but for its IDs and flags. It
 // starts and ends when the event happened.

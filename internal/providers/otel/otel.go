@@ -141,10 +141,9 @@ func revision(metadata map[string]string) string {
 // left out.
 const RuleHelmRepository = "helm_repository"
 
-// Skips is for the table: nothing is ever deployed from the revision of an
-// index, so it would be the only span of its trace.
+// Skips is for the table.
 func Skips(e *fluxevent.Event) (rule string, skip bool) {
-	return RuleHelmRepository, e.InvolvedObject.Kind == "HelmRepository"
+	return RuleHelmRepository, !fluxtrace.Traceable(e)
 }
 
 var _ notify.Provider = (*Provider)(nil)
