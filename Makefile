@@ -35,13 +35,13 @@ lint: ## Check the code, its format, and that generated files are fresh
 
 .PHONY: generate
 generate: ## Write the generated files again
-	$(GO) generate ./receiver/... ./exporter/...
+	$(GO) generate ./receiver/... ./exporter/... ./connector/...
 	$(GO) mod tidy
 	cd test/e2e && $(GO) mod tidy
 
 .PHONY: bench
 bench: build ## Measure; the end-to-end part compares with a bare relay
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/...
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/... ./connector/...
 	$(GO) run ./test/load
 
 FUZZTIME ?= 20s

@@ -80,7 +80,11 @@ func (p *party) describe(host string, a Answer) error {
 			host, a.Status, p.secrets.quote([]byte(redirectHost(a.Header.Get("Location")))))
 	}
 	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
-	if answer := p.secrets.quote(a.Body); answer != "" {
+	words := a.Body
+	if p.options.Words != nil {
+		words = p.options.Words(a)
+	}
+	if answer := p.secrets.quote(words); answer != "" {
 		return fmt.Errorf("%s answered %s: %s", host, status, answer)
 	}
 	return fmt.Errorf("%s answered %s", host, status)

@@ -52,6 +52,9 @@ type Options struct {
 	// Judge says what an answer means where its status code alone does not.
 	// ok is false where the usual rules are right.
 	Judge func(Answer) (verdict *notify.Error, ok bool)
+	// Words are what the body of a refusal says to a person, where it is no
+	// text. Default: all of it.
+	Words func(Answer) []byte
 	// Now is the clock for Retry-After dates. Default: time.Now.
 	Now func() time.Time
 }

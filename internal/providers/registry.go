@@ -29,6 +29,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/msteams"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/nats"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/opsgenie"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/otel"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/pagerduty"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/rocket"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/sentry"
@@ -86,6 +87,8 @@ type Row struct {
 	OK http.HandlerFunc
 	// OneHost marks a type that knows its endpoint's host whatever the address.
 	OneHost bool
+	// Show writes a body that is no text as JSON, for people. nil: bodies are text.
+	Show func(body []byte) ([]byte, error)
 	// Sample is a configuration that uses every setting of the type.
 	Sample notify.Settings
 }
@@ -229,6 +232,17 @@ var Table = []Row{
 		Address: Required, Token: Expected,
 		New:    opsgenie.New,
 		Sample: notify.Settings{Address: "https://api.opsgenie.com/v2/alerts", Token: "sample-token"},
+	},
+	{
+		Type: "otel", Words: "spans to an OTLP endpoint",
+		Takes: notify.TakesNews, Skips: otel.Skips,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, Headers: Optional,
+		New:  otel.New,
+		Show: otel.Show,
+		Sample: notify.Settings{
+			Address: "https://otlp.example.com/v1/traces", Username: "flux", Password: "sample-password",
+			Headers: []notify.Header{{Name: "X-Scope-OrgID", Value: "sample-tenant"}},
+		},
 	},
 	{
 		Type: "pagerduty", Words: "alerts and change events to PagerDuty",
