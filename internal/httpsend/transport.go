@@ -25,6 +25,7 @@ const maxPage = 4 << 20
 // what the SDK makes of it.
 type Transport struct {
 	party
+	host string // of the address, for what concerns no single request
 	// until is when the endpoint wants to hear of us again, in Unix nanoseconds.
 	until atomic.Int64
 }
@@ -36,7 +37,7 @@ func NewTransport(s notify.Settings, o Options) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Transport{party: newParty(s, o, address)}, nil
+	return &Transport{party: newParty(s, o, address), host: address.Host}, nil
 }
 
 // Client is an HTTP client for an SDK. It never comes to following a redirect.
@@ -139,7 +140,7 @@ func (t *Transport) Failure(ctx context.Context, err error) error {
 		return judged
 	}
 	if ctx.Err() != nil {
-		return &notify.Error{Class: notify.Retryable, Type: "timeout", Err: errors.New("the endpoint has not answered in time")}
+		return notify.Retryablef("timeout", "%s: %w", t.host, ctx.Err())
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -147,7 +148,7 @@ func (t *Transport) Failure(ctx context.Context, err error) error {
 	}
 	return &notify.Error{
 		Class: notify.Retryable, Type: "answer",
-		Err: errors.New("the endpoint's answer cannot be used: " + t.secrets.quote([]byte(err.Error()))),
+		Err: errors.New(t.host + " answered what cannot be used: " + t.secrets.quote([]byte(err.Error()))),
 	}
 }
 

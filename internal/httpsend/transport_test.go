@@ -201,5 +201,6 @@ func TestFailure(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorAs(t, transport.Failure(ended, errors.New("whatever")), &e)
+	require.ErrorIs(t, e, context.Canceled)
 	assert.Equal(t, "timeout", e.Type)
 }

@@ -185,10 +185,10 @@ var Table = []Row{
 	{
 		Type: "gitlab", Words: "a commit status on GitLab",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
 		New:    gitlab.New,
 		OK:     gitstatus.Empty,
-		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Username: "flux", Token: "sample-token"},
+		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
 	},
 	{
 		Type: "googlechat", Words: "a card in a Google Chat space",

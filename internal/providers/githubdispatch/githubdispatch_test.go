@@ -123,6 +123,29 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+func TestAsApp(t *testing.T) {
+	t.Parallel()
+	status := http.StatusNoContent
+	server := providertest.Server(t, providertest.AppServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		if status != http.StatusNoContent {
+			_, _ = w.Write([]byte("not by " + r.Header.Get("Authorization")))
+		}
+	}))
+	p := provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)})
+	require.NoError(t, p.Deliver(t.Context(), providertest.Payload(t, p)))
+	status = http.StatusForbidden
+	err := p.Deliver(t.Context(), providertest.Payload(t, p))
+	require.ErrorContains(t, err, "403")
+	assert.NotContains(t, err.Error(), providertest.AppToken)
+
+	server.Close()
+	p = provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)})
+	var e *notify.Error
+	require.ErrorAs(t, p.Deliver(t.Context(), providertest.Payload(t, p)), &e, "no token to be had")
+	assert.Equal(t, notify.Retryable, e.Class)
+}
+
 func TestPayloadIsTheEvent(t *testing.T) {
 	t.Parallel()
 	n := providertest.Notification(t, providertest.Event(t, "kustomization-v1"))

@@ -16,9 +16,9 @@ import (
 )
 
 // What one evaluation may take. A name is put together in some hundred units,
-// where reading a field is one; the time is for a machine that has none left.
+// where reading a field is one; the time is for what the units do not measure.
 const (
-	maxCost   = 1_000_000
+	maxCost   = 100_000
 	maxTime   = time.Second
 	interrupt = 100 // steps of a loop between two looks at the clock
 )
