@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -149,4 +150,11 @@ func (t *Transport) Failure(ctx context.Context, err error) error {
 		Class: notify.Retryable, Type: "answer",
 		Err: errors.New(t.host + " answered what cannot be used: " + t.secrets.quote([]byte(err.Error()))),
 	}
+}
+
+// NotFound tells that a delivery's error is an endpoint's word that what was asked
+// for is not there.
+func NotFound(err error) bool {
+	var e *notify.Error
+	return errors.As(err, &e) && e.Type == strconv.Itoa(http.StatusNotFound)
 }

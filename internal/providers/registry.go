@@ -11,11 +11,15 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/azuredevops"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/azureeventhub"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/bitbucket"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/bitbucketserver"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/datadog"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitea"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlab"
@@ -103,11 +107,36 @@ var Table = []Row{
 		Sample: notify.Settings{Address: "https://alertmanager.example.com/api/v2/alerts", Username: "flux", Password: "sample-password"},
 	},
 	{
+		Type: "azuredevops", Words: "a commit status on Azure DevOps",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		New:    azuredevops.New,
+		OK:     azuredevops.Empty,
+		Sample: notify.Settings{Address: "https://dev.azure.com/organization/project/_git/repository", Token: "sample-token"},
+	},
+	{
 		Type: "azureeventhub", Words: "the event as JSON to an Azure event hub",
 		Takes: notify.TakesNews, Bus: true,
 		Address: Required, Channel: Optional, Token: Optional,
 		New:    azureeventhub.New,
 		Sample: notify.Settings{Address: "flux-events", Channel: "fluxv2", Token: "sample-token"},
+	},
+	{
+		Type: "bitbucket", Words: "a build status on Bitbucket Cloud",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		OneHost: true,
+		New:     bitbucket.New,
+		OK:      gitstatus.Absent,
+		Sample:  notify.Settings{Address: "https://bitbucket.org/workspace/repository", Username: "flux@example.com", Token: "sample-token"},
+	},
+	{
+		Type: "bitbucketserver", Words: "a build status on Bitbucket Server or Data Center",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		New:    bitbucketserver.New,
+		OK:     gitstatus.Absent,
+		Sample: notify.Settings{Address: "https://bitbucket.example.com/scm/project/repository.git", Username: "flux", Password: "sample-password"},
 	},
 	{
 		Type: "datadog", Words: "an event in Datadog",
@@ -137,6 +166,14 @@ var Table = []Row{
 		RawToken: true,
 		New:      generichmac.New,
 		Sample:   notify.Settings{Address: "https://example.com/hook", Token: "sample-token", Headers: []notify.Header{{Name: "X-Team", Value: "sample-header"}}},
+	},
+	{
+		Type: "gitea", Words: "a commit status on Gitea or Forgejo",
+		Takes: notify.TakesCommits, Skips: gitstatus.Skips,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		New:    gitea.New,
+		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Username: "flux", Token: "sample-token"},
 	},
 	{
 		Type: "github", Words: "a commit status on GitHub",

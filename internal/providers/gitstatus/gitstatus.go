@@ -213,4 +213,12 @@ func Empty(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
+// Absent answers likewise as an API that reads one status by its key.
+func Absent(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		w.WriteHeader(http.StatusNotFound)
+	}
+	_, _ = io.WriteString(w, "{}")
+}
+
 var _ notify.Provider = (*Provider)(nil)

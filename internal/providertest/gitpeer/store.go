@@ -24,8 +24,12 @@ type Shape func(tb testing.TB, s *Store) http.HandlerFunc
 
 // Shapes are those of the commit-status types.
 var Shapes = map[string]Shape{
-	"github": GitHub,
-	"gitlab": GitLab,
+	"azuredevops":     AzureDevOps,
+	"bitbucket":       Bitbucket,
+	"bitbucketserver": BitbucketServer,
+	"gitea":           Gitea,
+	"github":          GitHub,
+	"gitlab":          GitLab,
 }
 
 // Status is one that was written.
