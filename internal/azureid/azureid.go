@@ -72,16 +72,25 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 
 // Authorize gives the Authorization header, for httpsend.Options.
 func (i *Identity) Authorize(ctx context.Context) (string, error) {
+	token, err := i.GetToken(ctx, i.options)
+	if err != nil {
+		return "", err
+	}
+	return "Bearer " + token.Token, nil
+}
+
+// GetToken implements azcore.TokenCredential. Its errors are a *notify.Error.
+func (i *Identity) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	var told error
-	token, err := i.credential.GetToken(context.WithValue(ctx, failure{}, &told), i.options)
+	token, err := i.credential.GetToken(context.WithValue(ctx, failure{}, &told), options)
 	if err == nil {
-		return "Bearer " + token.Token, nil
+		return token, nil
 	}
 	if told != nil {
 		err = told
 	}
 	e := notify.AsError(i.transport.Failure(ctx, err))
-	return "", &notify.Error{
+	return azcore.AccessToken{}, &notify.Error{
 		Class: e.Class, Type: e.Type, Delay: e.Delay,
 		Err: errors.New("no token is set, and Azure's identity service gave none: " + e.Error()),
 	}
@@ -103,4 +112,7 @@ func (t teller) Do(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-var _ policy.Transporter = teller{}
+var (
+	_ azcore.TokenCredential = (*Identity)(nil)
+	_ policy.Transporter     = teller{}
+)

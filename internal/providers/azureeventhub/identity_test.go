@@ -246,7 +246,7 @@ func TestTokenEndpointAway(t *testing.T) {
 	e.transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
 	failed := failure(t, deliver(t, ambient(t, e, b.host(), ca), "x"))
 	assert.Equal(t, notify.Retryable, failed.Class)
-	assert.Equal(t, "identity", failed.Type)
+	assert.Equal(t, "connection", failed.Type)
 	assert.Contains(t, failed.Error(), "connection refused")
 }
 
@@ -254,5 +254,5 @@ func TestHalfAWorkloadIdentity(t *testing.T) {
 	pod(t)
 	require.NoError(t, os.Unsetenv("AZURE_TENANT_ID")) // t.Setenv has noted what it was
 	_, err := azureeventhub.New(providertest.Complete(t, notify.Settings{Address: hub, Channel: "fluxv2"}))
-	require.ErrorContains(t, err, "token: is not set, and AZURE_FEDERATED_TOKEN_FILE announces a workload identity that cannot be used: no tenant ID specified")
+	require.ErrorContains(t, err, "token: is not set, and AZURE_FEDERATED_TOKEN_FILE announces a workload identity without AZURE_CLIENT_ID or AZURE_TENANT_ID")
 }
