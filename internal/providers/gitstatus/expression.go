@@ -46,8 +46,10 @@ func compile(s notify.Settings) (*expression, error) {
 	if err := issues.Err(); err != nil {
 		return nil, fmt.Errorf("commit_status_expr: %s", oneLine(err))
 	}
+	// As in Flux, it is the value that has to be a string, when there is one; but
+	// who can tell before then ought to say so.
 	if t := ast.OutputType(); !t.IsExactType(cel.StringType) && !t.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("commit_status_expr: gives a value of the type %s, must give a string", t)
+		s.Logger.Warn(fmt.Sprintf("commit_status_expr: gives a value of the type %s, must give a string; until then its notifications fail", t))
 	}
 	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(interrupt))
 	if err != nil {

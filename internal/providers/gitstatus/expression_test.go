@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fluxnotify/otelcol-flux/internal/alert"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -83,14 +85,9 @@ func TestExpressionsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for expression, want := range map[string]string{
 		"event.metadata.":      "Syntax error",
-		"1 + 1":                "type int, must give a string",
-		"true":                 "type bool",
-		"event":                "type map(string, dyn)",
-		"[event.reason]":       "type list",
 		"objct.name":           "undeclared reference to 'objct'",
 		"event.reason.shout()": "undeclared reference to 'shout'",
 		"event.reason + 1":     "",
-		"provider.metadata.uid.split('-').first()":                 "optional_type(string)",
 		strings.Repeat("(", 300) + "''" + strings.Repeat(")", 300): "commit_status_expr: ",
 	} {
 		s := providertest.Complete(t, notify.Settings{CommitStatusExpr: expression})
@@ -101,6 +98,31 @@ func TestExpressionsThatCannotBe(t *testing.T) {
 		require.ErrorContains(t, err, want, expression)
 		assert.Regexp(t, "^commit_status_expr: ", err.Error())
 		assert.NotContains(t, err.Error(), "\n")
+	}
+}
+
+// What can never give a string is warned of at the start, and fails each
+// notification.
+func TestExpressionsOfAnotherType(t *testing.T) {
+	t.Parallel()
+	n := providertest.Notification(t, providertest.Event(t, "kustomization-commit-status"))
+	for expression, want := range map[string]string{
+		"1 + 1":          "type int",
+		"true":           "type bool",
+		"event":          "type map",
+		"[event.reason]": "type list",
+		"provider.metadata.uid.split('-').first()": "type optional_type",
+	} {
+		core, logs := observer.New(zap.WarnLevel)
+		s := providertest.Complete(t, notify.Settings{CommitStatusExpr: expression})
+		s.Logger = zap.New(core)
+		_, err := gitstatus.New(s, gitstatus.Options{})
+		require.NoError(t, err, expression)
+		require.Equal(t, 1, logs.Len(), expression)
+		assert.Contains(t, logs.All()[0].Message, "commit_status_expr: gives a value of the "+want)
+		_, err = named(t, expression, n)
+		require.ErrorContains(t, err, want, expression)
+		assert.ErrorContains(t, err, "must give a string")
 	}
 }
 
