@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"strconv"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -35,7 +36,7 @@ type Identity struct {
 // New finds the identity of this environment. Nothing is dialled yet.
 func New(s notify.Settings, scope string) (*Identity, error) {
 	s.Address = issuer
-	transport, err := httpsend.NewTransport(s, httpsend.Options{})
+	transport, err := httpsend.NewTransport(s, httpsend.Options{Judge: judge})
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +59,15 @@ func New(s notify.Settings, scope string) (*Identity, error) {
 		return nil, errors.New("token: is not set, and this environment's managed identity cannot be used")
 	}
 	return i, nil
+}
+
+// judge knows that a machine's metadata service answers so while it is updated
+// (https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling).
+func judge(a httpsend.Answer) (*notify.Error, bool) {
+	if a.Status != http.StatusNotFound && a.Status != http.StatusGone {
+		return nil, false
+	}
+	return notify.Retryablef(strconv.Itoa(a.Status), "answered %d: %s", a.Status, a.Body), true
 }
 
 // Authorize gives the Authorization header, for httpsend.Options.

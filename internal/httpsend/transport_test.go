@@ -204,3 +204,13 @@ func TestFailure(t *testing.T) {
 	require.ErrorIs(t, e, context.Canceled)
 	assert.Equal(t, "timeout", e.Type)
 }
+
+func TestNotFound(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]bool{404: true, 200: false, 403: false, 410: false, 500: false} {
+		transport, url := sdk(t, httpsend.Options{}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		_, err := get(t, transport, url)
+		assert.Equal(t, want, httpsend.NotFound(err), status)
+	}
+	assert.False(t, httpsend.NotFound(errors.New("404")))
+}
