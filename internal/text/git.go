@@ -25,7 +25,7 @@ func QuietGit(s string) string {
 			b.WriteString(s[done:i])
 			b.WriteRune(reference)
 			done = i + 1
-		case sigil(s[:i], s[i]) && startsWithDigit(rest), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(rest):
+		case sigil(s[:i], s[i]) && startsWithDigit(rest), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(s[:i], rest):
 			b.WriteString(s[done : i+1])
 			b.WriteString(apart)
 			done = i + 1
@@ -99,8 +99,12 @@ func refers(after string) bool {
 }
 
 // picture tells whether what follows a colon makes an emoji of it, such as
-// :tada:. Times and addresses of networks do not.
-func picture(after string) bool {
+// :tada:. Times, addresses of networks and the names of Kubernetes' accounts do
+// not.
+func picture(before, after string) bool {
+	if before != "" && alphanumeric(before[len(before)-1]) {
+		return false
+	}
 	name, _, found := strings.Cut(after[:min(len(after), maxReference)], ":")
 	rest := strings.Trim(name, "0123456789abcdef")
 	if !found || rest == "" {
