@@ -61,7 +61,8 @@ func Git(r rune) string {
 // and &1 of GitLab.
 func sigil(before string, c byte) bool {
 	if c == '-' {
-		return len(before) >= 2 && strings.EqualFold(before[len(before)-2:], "GH")
+		n := len(before) - 2
+		return n >= 0 && strings.EqualFold(before[n:], "GH") && (n == 0 || !alphanumeric(before[n-1]))
 	}
 	return strings.IndexByte("#!$&", c) >= 0
 }

@@ -54,8 +54,9 @@ type There struct {
 // Vendor does the calls of one API, on one repository. Its errors are those of
 // httpsend.Transport's Failure.
 type Vendor interface {
-	// Self is the account that speaks, as There's Author names it; empty where the
-	// answer names none.
+	// Self is the name of the account that speaks, as There's Author has it; empty
+	// where the answer names none. Every host takes names for the same that differ
+	// in case alone.
 	Self(ctx context.Context) (string, error)
 	// Comments are those of a change request, whoever wrote them, the oldest
 	// first. A page is asked for when its comments are wanted. An error is the
@@ -95,6 +96,10 @@ type Provider struct {
 // New makes a provider of a vendor's calls. The account is not in the memory:
 // other credentials may be those of another.
 func New(s notify.Settings, o Options) (*Provider, error) {
+	if s.UID == "" && o.Missing == "" {
+		// Every provider without one would take the same comments for its own.
+		o.Missing = "uid: must not be empty for the type " + s.Type + ", or be left out"
+	}
 	if o.Missing != "" {
 		s.Logger.Warn(o.Missing + "; until then its notifications fail")
 	}
@@ -203,7 +208,7 @@ func (p *Provider) search(ctx context.Context, c Comment, self string) (there Th
 		if !strings.HasPrefix(there.Body, c.Marker) {
 			continue
 		}
-		if there.Author == self {
+		if strings.EqualFold(there.Author, self) {
 			return there, true, copied, nil
 		}
 		copied = true
@@ -217,7 +222,7 @@ func Empty(w http.ResponseWriter, r *http.Request) {
 	answer := "{}"
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/user"):
-		answer = `{"id":5,"login":"flux"}`
+		answer = `{"id":5,"login":"flux","username":"flux"}`
 	case r.Method == http.MethodGet:
 		answer = "[]"
 	}

@@ -39,12 +39,12 @@ func New(s notify.Settings) (notify.Provider, error) {
 	})
 }
 
-// account names one by its number, which stays where a name changes.
-func account(user *api.User) string {
-	if user == nil || user.ID == 0 {
+// name is that of a user; an account that was deleted has none.
+func name(user *api.User) string {
+	if user == nil {
 		return ""
 	}
-	return strconv.FormatInt(user.ID, 10)
+	return user.UserName
 }
 
 // Self implements gitcomment.Vendor.
@@ -57,7 +57,7 @@ func (v vendor) Self(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", v.Transport.Failure(ctx, err)
 	}
-	return account(user), nil
+	return name(user), nil
 }
 
 // Comments implements gitcomment.Vendor. To Gitea a pull request is an issue.
@@ -79,7 +79,7 @@ func (v vendor) Comments(ctx context.Context, request int) iter.Seq2[gitcomment.
 				return
 			}
 			for _, c := range comments {
-				if c != nil && !yield(gitcomment.There{ID: c.ID, Author: account(c.Poster), Body: c.Body}, nil) {
+				if c != nil && !yield(gitcomment.There{ID: c.ID, Author: name(c.Poster), Body: c.Body}, nil) {
 					return
 				}
 			}

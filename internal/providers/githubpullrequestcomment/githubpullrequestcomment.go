@@ -6,7 +6,6 @@ package githubpullrequestcomment
 import (
 	"context"
 	"iter"
-	"strings"
 
 	api "github.com/google/go-github/v88/github"
 
@@ -41,17 +40,17 @@ func New(s notify.Settings) (notify.Provider, error) {
 }
 
 // Self implements gitcomment.Vendor. An App comments as a user of its own, whose
-// name is made of the App's; names are the same in any case.
+// name is made of the App's.
 func (v vendor) Self(ctx context.Context) (string, error) {
 	if app := v.Speaker.App; app != nil {
 		slug, err := app.Slug(ctx)
 		if err != nil || slug == "" {
 			return "", err
 		}
-		return strings.ToLower(slug) + "[bot]", nil
+		return slug + "[bot]", nil
 	}
 	user, _, err := v.Users.Get(ctx, "")
-	return strings.ToLower(user.GetLogin()), v.Transport.Failure(ctx, err)
+	return user.GetLogin(), v.Transport.Failure(ctx, err)
 }
 
 // Comments implements gitcomment.Vendor. To GitHub a pull request is an issue, and
@@ -66,7 +65,7 @@ func (v vendor) Comments(ctx context.Context, request int) iter.Seq2[gitcomment.
 				return
 			}
 			for _, c := range comments {
-				if !yield(gitcomment.There{ID: c.GetID(), Author: strings.ToLower(c.GetUser().GetLogin()), Body: c.GetBody()}, nil) {
+				if !yield(gitcomment.There{ID: c.GetID(), Author: c.GetUser().GetLogin(), Body: c.GetBody()}, nil) {
 					return
 				}
 			}

@@ -6,7 +6,6 @@ package gitlabmergerequestcomment
 import (
 	"context"
 	"iter"
-	"strconv"
 
 	api "gitlab.com/gitlab-org/api/client-go"
 
@@ -39,21 +38,13 @@ func New(s notify.Settings) (notify.Provider, error) {
 	})
 }
 
-// account names one by its number, which stays where a name changes.
-func account(id int64) string {
-	if id == 0 {
-		return ""
-	}
-	return strconv.FormatInt(id, 10)
-}
-
 // Self implements gitcomment.Vendor.
 func (v vendor) Self(ctx context.Context) (string, error) {
 	user, _, err := v.Users.CurrentUser(api.WithContext(ctx))
 	if err != nil {
 		return "", v.Transport.Failure(ctx, err)
 	}
-	return account(user.ID), nil
+	return user.Username, nil
 }
 
 // Comments implements gitcomment.Vendor.
@@ -69,7 +60,7 @@ func (v vendor) Comments(ctx context.Context, request int) iter.Seq2[gitcomment.
 				return
 			}
 			for _, n := range notes {
-				if n != nil && !yield(gitcomment.There{ID: n.ID, Author: account(n.Author.ID), Body: n.Body}, nil) {
+				if n != nil && !yield(gitcomment.There{ID: n.ID, Author: n.Author.Username, Body: n.Body}, nil) {
 					return
 				}
 			}

@@ -109,7 +109,7 @@ func GitLabComments(tb testing.TB, c *Comments) http.HandlerFunc {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v4/user", func(w http.ResponseWriter, _ *http.Request) {
-		Answer(tb, w, http.StatusOK, account{ID: Self, Username: SelfName})
+		Answer(tb, w, http.StatusOK, account{ID: Self, Username: strings.ToUpper(SelfName)})
 	})
 	mux.HandleFunc("GET "+project+"/merge_requests/{request}/notes", func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(tb, "asc", r.URL.Query().Get("sort"), "the default is the newest first")
@@ -151,7 +151,7 @@ func giteaComments(tb testing.TB, c *Comments, cut func(*http.Request, []comment
 	const repository = "/api/v1/repos/owner/repository"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/user", func(w http.ResponseWriter, _ *http.Request) {
-		Answer(tb, w, http.StatusOK, account{ID: Self, Login: SelfName})
+		Answer(tb, w, http.StatusOK, account{ID: Self, Login: strings.ToUpper(SelfName)})
 	})
 	mux.HandleFunc("GET "+repository+"/issues/{request}/comments", func(w http.ResponseWriter, r *http.Request) {
 		listed := all(c, r.PathValue("request"), asLogin)
