@@ -15,8 +15,8 @@ import (
 )
 
 // maxPage is how much of an answer a vendor's SDK gets to read, in bytes: a
-// hundred statuses of GitHub with their authors are some 300 KB.
-const maxPage = 4 << 20
+// hundred comments of GitHub, each of 65,536 characters, may be 26 MB.
+const maxPage = 32 << 20
 
 // Transport lets a vendor's SDK do the calls, and keeps to the rules of a Target
 // meanwhile: the exporter's own client, one judgement of answers, no redirect,

@@ -20,3 +20,23 @@ func TestNewestStatusWins(t *testing.T) {
 		})
 	}
 }
+
+func TestOneCommentPerObject(t *testing.T) {
+	t.Parallel()
+	for _, row := range providers.Table {
+		if row.Takes != notify.TakesChangeRequests {
+			continue
+		}
+		t.Run(row.Type, func(t *testing.T) {
+			t.Parallel()
+			t.Run("in any order", func(t *testing.T) {
+				t.Parallel()
+				gitpeer.OneComment(t, row)
+			})
+			t.Run("at once", func(t *testing.T) {
+				t.Parallel()
+				gitpeer.AtOnce(t, row)
+			})
+		})
+	}
+}

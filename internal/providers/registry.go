@@ -19,10 +19,14 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitcomment"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitea"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/giteapullrequestcomment"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/githubpullrequestcomment"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlab"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlabmergerequestcomment"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
@@ -176,6 +180,14 @@ var Table = []Row{
 		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Username: "flux", Token: "sample-token"},
 	},
 	{
+		Type: "giteapullrequestcomment", Words: "a comment on a pull request on Gitea or Forgejo",
+		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
+		Address: Required, Password: Optional, Token: Optional,
+		New:    giteapullrequestcomment.New,
+		OK:     gitcomment.Empty,
+		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Token: "sample-token"},
+	},
+	{
 		Type: "github", Words: "a commit status on GitHub",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
 		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
@@ -194,11 +206,28 @@ var Table = []Row{
 		Sample:     notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
 	},
 	{
+		Type: "githubpullrequestcomment", Words: "a comment on a pull request on GitHub",
+		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
+		Address: Required, Password: Optional, Token: Optional,
+		Secrets: githubapp.Keys,
+		New:     githubpullrequestcomment.New,
+		OK:      gitcomment.Empty,
+		Sample:  notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
 		Type: "gitlab", Words: "a commit status on GitLab",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
 		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
 		New:    gitlab.New,
 		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
+	},
+	{
+		Type: "gitlabmergerequestcomment", Words: "a comment on a merge request on GitLab",
+		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
+		Address: Required, Password: Optional, Token: Optional,
+		New:    gitlabmergerequestcomment.New,
+		OK:     gitcomment.Empty,
 		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
 	},
 	{

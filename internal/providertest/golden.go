@@ -45,7 +45,7 @@ func Golden(t *testing.T, row providers.Row, update bool) {
 	for _, name := range slices.Sorted(maps.Keys(events)) {
 		file := filepath.Join(dir, name+".golden")
 		known[file] = true
-		got := golden(t, row, p, events[name])
+		got := golden(t, row, p, OnChangeRequest(row, events[name]))
 		if update {
 			require.NoError(t, os.MkdirAll(dir, 0o755))
 			require.NoError(t, os.WriteFile(file, []byte(got), 0o644))

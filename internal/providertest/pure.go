@@ -25,7 +25,8 @@ func Pure(t *testing.T, row providers.Row) {
 	p := Sample(t, row)
 	events := Events(t)
 	for _, name := range slices.Sorted(maps.Keys(events)) {
-		shared, untouched := Notification(t, events[name]), Notification(t, events[name])
+		e := OnChangeRequest(row, events[name])
+		shared, untouched := Notification(t, e), Notification(t, e)
 		want, err := p.Render(shared)
 		require.NoError(t, err)
 		got := make([][]notify.Payload, renditions)
@@ -36,7 +37,7 @@ func Pure(t *testing.T, row providers.Row) {
 					n := shared
 					if i%10 == 0 {
 						// Made anew, for maps that change their order.
-						n = Notification(t, events[name])
+						n = Notification(t, e)
 					}
 					payloads, err := p.Render(n)
 					if !assert.NoError(t, err) {

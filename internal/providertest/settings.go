@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
@@ -110,10 +111,12 @@ func Server(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 func Payload(tb testing.TB, p notify.Provider) notify.Payload {
 	tb.Helper()
 	for _, name := range []string{"kustomization-failed", "kustomization-succeeded", "kustomization-commit-status"} {
-		payloads, err := p.Render(Notification(tb, Event(tb, name)))
-		require.NoError(tb, err)
-		if len(payloads) > 0 {
-			return payloads[0]
+		for _, e := range []fluxevent.Event{Event(tb, name), requested(Event(tb, name))} {
+			payloads, err := p.Render(Notification(tb, e))
+			require.NoError(tb, err)
+			if len(payloads) > 0 {
+				return payloads[0]
+			}
 		}
 	}
 	require.Fail(tb, "the type sends nothing")

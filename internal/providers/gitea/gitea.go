@@ -1,11 +1,5 @@
 // Package gitea writes commit statuses on Gitea and Forgejo
 // (https://docs.gitea.com/api/#tag/repository/operation/repoCreateStatus).
-//
-// The SDK keeps its context in the client, and asks the server for its version
-// before the first call. So each delivery makes a client, which is a few fields
-// around the transport, and the question is left out: what is called here is
-// older than any server that still runs, and a token for repositories alone may
-// not ask.
 package gitea
 
 import (
@@ -14,8 +8,7 @@ import (
 
 	api "code.gitea.io/sdk/gitea"
 
-	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
-	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
+	"github.com/fluxnotify/otelcol-flux/internal/gitclient"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 )
@@ -32,60 +25,36 @@ const (
 	perPage = 50
 )
 
-type vendor struct {
-	repository gitrepo.Repository
-	token      string
-	transport  *httpsend.Transport
-}
+type vendor struct{ *gitclient.Gitea }
 
-// New makes a provider of a repository's address and a token. A password is taken
-// for the token where there is none, as in Git's own credentials.
+// New makes a provider of a repository's address and a token.
 func New(s notify.Settings) (notify.Provider, error) {
-	repository, err := gitrepo.Gitea(s.Address)
+	client, err := gitclient.NewGitea(s)
 	if err != nil {
 		return nil, err
 	}
-	if s.Token == "" {
-		s.Token = s.Password
-	}
-	v := &vendor{repository: repository, token: s.Token}
-	own := s
-	own.Address = repository.Web
-	if v.transport, err = httpsend.NewTransport(own, httpsend.Options{}); err != nil {
-		return nil, err
-	}
-	missing := ""
-	if s.Token == "" {
-		missing = "token: must be set for the type gitea, or password"
-	}
 	return gitstatus.New(s, gitstatus.Options{
-		Vendor: v, Repository: repository.Web, Missing: missing,
+		Vendor: vendor{client}, Repository: client.Repository.Web, Missing: client.Missing,
 		Success: string(api.StatusSuccess), Failure: string(api.StatusFailure), Pending: string(api.StatusPending),
 		MaxKey: maxText, MaxDescription: maxText,
 	})
 }
 
-// client is for the calls of one delivery.
-func (v *vendor) client(ctx context.Context) (*api.Client, error) {
-	return api.NewClient(v.repository.API,
-		api.SetContext(ctx), api.SetHTTPClient(v.transport.Client()), api.SetToken(v.token), api.SetGiteaVersion(""))
-}
-
 // Newest implements gitstatus.Vendor. Gitea lists all contexts together, the
 // newest second first and the statuses of one second in any order: the number
 // counts, not the place.
-func (v *vendor) Newest(ctx context.Context, s gitstatus.Status) (newest gitstatus.Status, found bool, err error) {
-	client, err := v.client(ctx)
+func (v vendor) Newest(ctx context.Context, s gitstatus.Status) (newest gitstatus.Status, found bool, err error) {
+	client, err := v.For(ctx)
 	if err != nil {
-		return newest, false, v.transport.Failure(ctx, err)
+		return newest, false, err
 	}
 	options := api.ListStatusesOption{ListOptions: api.ListOptions{Page: 1, PageSize: perPage}}
 	var id int64
 	var at time.Time
 	for {
-		statuses, response, err := client.ListStatuses(v.repository.Owner, v.repository.Name, s.Commit, options)
+		statuses, response, err := client.ListStatuses(v.Repository.Owner, v.Repository.Name, s.Commit, options)
 		if err != nil {
-			return newest, false, v.transport.Failure(ctx, err)
+			return newest, false, v.Transport.Failure(ctx, err)
 		}
 		for _, there := range statuses {
 			if there != nil && there.Context == s.Key && (!found || there.ID > id) {
@@ -109,15 +78,15 @@ func olderAfter(page []*api.Status, at time.Time) bool {
 }
 
 // Post implements gitstatus.Vendor.
-func (v *vendor) Post(ctx context.Context, s gitstatus.Status) error {
-	client, err := v.client(ctx)
+func (v vendor) Post(ctx context.Context, s gitstatus.Status) error {
+	client, err := v.For(ctx)
 	if err != nil {
-		return v.transport.Failure(ctx, err)
+		return err
 	}
-	_, _, err = client.CreateStatus(v.repository.Owner, v.repository.Name, s.Commit, api.CreateStatusOption{
+	_, _, err = client.CreateStatus(v.Repository.Owner, v.Repository.Name, s.Commit, api.CreateStatusOption{
 		State: api.StatusState(s.State), Context: s.Key, Description: s.Description,
 	})
-	return v.transport.Failure(ctx, err)
+	return v.Transport.Failure(ctx, err)
 }
 
-var _ gitstatus.Vendor = (*vendor)(nil)
+var _ gitstatus.Vendor = vendor{}

@@ -5,14 +5,11 @@ package github
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	api "github.com/google/go-github/v88/github"
 
-	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
-	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
-	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
+	"github.com/fluxnotify/otelcol-flux/internal/gitclient"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 )
@@ -29,36 +26,16 @@ const (
 	perPage = 100
 )
 
-type vendor struct {
-	repository gitrepo.Repository
-	transport  *httpsend.Transport
-	client     *api.Client
-}
+type vendor struct{ *gitclient.GitHub }
 
 // New makes a provider of a repository's address and a token, or of a GitHub App.
 func New(s notify.Settings) (notify.Provider, error) {
-	repository, err := gitrepo.GitHub(s.Address)
+	client, err := gitclient.NewGitHub(s)
 	if err != nil {
 		return nil, err
-	}
-	credentials, err := githubapp.Credentials(s, repository.API)
-	if err != nil {
-		return nil, err
-	}
-	v := &vendor{repository: repository}
-	own := s
-	own.Address = repository.Web
-	v.transport, err = httpsend.NewTransport(own, httpsend.Options{Authorize: credentials.Authorize, Judge: githubapp.Judge})
-	if err != nil {
-		return nil, err
-	}
-	base := repository.API + "/"
-	v.client, err = api.NewClient(api.WithHTTPClient(v.transport.Client()), api.WithURLs(&base, &base), api.WithDisableRateLimitCheck())
-	if err != nil {
-		return nil, errors.New("address: cannot be made that of the API")
 	}
 	return gitstatus.New(s, gitstatus.Options{
-		Vendor: v, Repository: repository.Web, Missing: credentials.Missing,
+		Vendor: vendor{client}, Repository: client.Repository.Web, Missing: client.Speaker.Missing,
 		Success: "success", Failure: "failure",
 		MaxKey: maxContext, MaxDescription: maxDescription,
 	})
@@ -66,12 +43,12 @@ func New(s notify.Settings) (notify.Provider, error) {
 
 // Newest implements gitstatus.Vendor. GitHub lists the newest first, and takes
 // contexts for the same that differ in case alone.
-func (v *vendor) Newest(ctx context.Context, s gitstatus.Status) (gitstatus.Status, bool, error) {
+func (v vendor) Newest(ctx context.Context, s gitstatus.Status) (gitstatus.Status, bool, error) {
 	options := &api.ListOptions{PerPage: perPage}
 	for {
-		statuses, response, err := v.client.Repositories.ListStatuses(ctx, v.repository.Owner, v.repository.Name, s.Commit, options)
+		statuses, response, err := v.Repositories.ListStatuses(ctx, v.Repository.Owner, v.Repository.Name, s.Commit, options)
 		if err != nil {
-			return gitstatus.Status{}, false, v.transport.Failure(ctx, err)
+			return gitstatus.Status{}, false, v.Transport.Failure(ctx, err)
 		}
 		for _, there := range statuses {
 			if strings.EqualFold(there.GetContext(), s.Key) {
@@ -86,11 +63,11 @@ func (v *vendor) Newest(ctx context.Context, s gitstatus.Status) (gitstatus.Stat
 }
 
 // Post implements gitstatus.Vendor.
-func (v *vendor) Post(ctx context.Context, s gitstatus.Status) error {
-	_, _, err := v.client.Repositories.CreateStatus(ctx, v.repository.Owner, v.repository.Name, s.Commit, api.RepoStatus{
+func (v vendor) Post(ctx context.Context, s gitstatus.Status) error {
+	_, _, err := v.Repositories.CreateStatus(ctx, v.Repository.Owner, v.Repository.Name, s.Commit, api.RepoStatus{
 		State: &s.State, Context: &s.Key, Description: &s.Description,
 	})
-	return v.transport.Failure(ctx, err)
+	return v.Transport.Failure(ctx, err)
 }
 
-var _ gitstatus.Vendor = (*vendor)(nil)
+var _ gitstatus.Vendor = vendor{}

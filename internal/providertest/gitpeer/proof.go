@@ -46,9 +46,24 @@ func NewestWins(t *testing.T, row providers.Row) {
 			want[payload.Object] = status
 		}
 	}
+	deliverAll(t, p, payloads)
+
+	for object, status := range want {
+		got, found := store.Newest(status.Commit, status.Key, status.Genre)
+		if assert.True(t, found, object) {
+			assert.Equal(t, status.State, got.State, object)
+			assert.Equal(t, status.Description, got.Description, object)
+		}
+	}
+	assert.GreaterOrEqual(t, store.Writes(), objects)
+	assert.Less(t, store.Writes(), len(payloads)/2, "most events came after a newer one")
+}
+
+// deliverAll delivers in any order, from many goroutines.
+func deliverAll(t *testing.T, p notify.Provider, payloads []notify.Payload) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	random.Shuffle(len(payloads), func(i, j int) { payloads[i], payloads[j] = payloads[j], payloads[i] })
-
 	work := make(chan notify.Payload)
 	var group sync.WaitGroup
 	for range deliverers {
@@ -63,16 +78,6 @@ func NewestWins(t *testing.T, row providers.Row) {
 	}
 	close(work)
 	group.Wait()
-
-	for object, status := range want {
-		got, found := store.Newest(status.Commit, status.Key, status.Genre)
-		if assert.True(t, found, object) {
-			assert.Equal(t, status.State, got.State, object)
-			assert.Equal(t, status.Description, got.Description, object)
-		}
-	}
-	assert.GreaterOrEqual(t, store.Writes(), objects)
-	assert.Less(t, store.Writes(), len(payloads)/2, "most events came after a newer one")
 }
 
 // deliver does what the exporter's retry does, without its pauses.

@@ -98,15 +98,17 @@ func newest(all []Status, key, genre string) (Status, bool) {
 	return Status{}, false
 }
 
-// Unreliable fails one call in five, in turn before it is heard and after it
-// was obeyed.
+// Unreliable fails one call in five: in turn before it is heard, after it was
+// obeyed, because it is one too many, and after it was obeyed again.
 func Unreliable(next http.HandlerFunc) http.HandlerFunc {
 	var calls atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) {
-		switch calls.Add(1) % 10 {
+		switch calls.Add(1) % 20 {
 		case 4:
 			http.Error(w, "out of order", http.StatusServiceUnavailable)
-		case 9:
+		case 14:
+			http.Error(w, "too many", http.StatusTooManyRequests)
+		case 9, 19:
 			next(lost{http.Header{}}, r)
 			panic(http.ErrAbortHandler) // the connection ends without an answer
 		default:
