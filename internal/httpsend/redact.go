@@ -124,6 +124,13 @@ func (r redactor) quote(body []byte) string {
 	return text.Part{Text: r.redact(s), Escape: escape, Limit: maxQuote}.Render(text.InBytes)
 }
 
+// Quoter makes what quotes an endpoint that is not spoken to by a Target: the
+// secrets of the settings are masked in it, and it is cut as an answer is.
+func Quoter(s notify.Settings) func(text string) string {
+	r := newRedactor(s, &url.URL{})
+	return func(text string) string { return r.quote([]byte(text)) }
+}
+
 // clean is an error of our own stack without secrets in its text. What it wraps
 // is still found by errors.Is and errors.As. Short secrets stay: that stack
 // quotes a host at most, and withholding its text would hide the cause.
