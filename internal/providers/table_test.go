@@ -19,11 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens of every type")
 
-// The library of Google Pub/Sub links one that starts its only goroutine when
-// the process starts.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // each runs a proof with every row of the table.
 func each(t *testing.T, proof func(*testing.T, providers.Row)) {

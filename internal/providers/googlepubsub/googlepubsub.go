@@ -31,9 +31,9 @@ import (
 )
 
 const (
-	// gather is how long a request waits for more messages: too short to be
-	// noticed, long enough for a burst to share one.
-	gather = time.Millisecond
+	// gather is how long a request waits for more messages: too short beside the
+	// way to Google and back to be noticed, long enough for a burst to share one.
+	gather = 5 * time.Millisecond
 	// most is how many messages share a request.
 	most = 100
 )

@@ -52,9 +52,7 @@ func (s surroundings) Run() int {
 	return s.M.Run()
 }
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(surroundings{m}, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(surroundings{m}) }
 
 // reactor judges a request before the server does.
 type reactor func(*pubsubpb.PublishRequest) error

@@ -29,7 +29,7 @@ const (
 )
 
 // run starts a server on a free port, or on the one that the options name.
-func run(t *testing.T, o server.Options) *server.Server {
+func run(t testing.TB, o server.Options) *server.Server {
 	t.Helper()
 	o.Host, o.NoLog, o.NoSigs = "127.0.0.1", true, true
 	if o.Port == 0 {
@@ -46,7 +46,7 @@ func run(t *testing.T, o server.Options) *server.Server {
 	return s
 }
 
-func provider(t *testing.T, s notify.Settings) notify.Provider {
+func provider(t testing.TB, s notify.Settings) notify.Provider {
 	t.Helper()
 	if s.Channel == "" {
 		s.Channel = subject
@@ -82,7 +82,7 @@ func next(t *testing.T, messages <-chan *client.Msg) string {
 	}
 }
 
-func deliver(t *testing.T, p notify.Provider, body string) error {
+func deliver(t testing.TB, p notify.Provider, body string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()

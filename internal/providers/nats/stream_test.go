@@ -16,7 +16,7 @@ import (
 )
 
 // withStream runs a server that keeps what is published to the subject.
-func withStream(t *testing.T, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
+func withStream(t testing.TB, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
 	t.Helper()
 	s := run(t, server.Options{JetStream: true, StoreDir: t.TempDir()})
 	conn, err := client.Connect(s.ClientURL())
