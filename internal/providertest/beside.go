@@ -16,7 +16,7 @@ import (
 
 // events is how many each of the two publishes in a round of Beside, slice by
 // slice in turn, so that what else the machine does meets both alike.
-const events, slices = 20_000, 20
+const events, turns = 20_000, 20
 
 // Beside measures a provider that renders and publishes many events over its one
 // connection, so many at once, and in the same run its client library, which
@@ -28,7 +28,7 @@ func Beside(b *testing.B, atOnce int, p notify.Provider, library func(ctx contex
 	body := render(b, p, e, "").Body
 	var ours, theirs time.Duration
 	for b.Loop() {
-		for range slices {
+		for range turns {
 			theirs += publish(b, atOnce, func(ctx context.Context, id string) error { return library(ctx, id, body) })
 			ours += publish(b, atOnce, func(ctx context.Context, id string) error { return p.Deliver(ctx, render(b, p, e, id)) })
 		}
@@ -58,7 +58,7 @@ var serial atomic.Int64
 func publish(b *testing.B, atOnce int, one func(ctx context.Context, id string) error) time.Duration {
 	b.Helper()
 	var left atomic.Int64
-	left.Store(events / slices)
+	left.Store(events / turns)
 	var failed atomic.Pointer[error]
 	var group sync.WaitGroup
 	begin := time.Now()
