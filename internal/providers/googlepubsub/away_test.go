@@ -18,9 +18,9 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providertest"
 )
 
-func within(t testing.TB, p notify.Provider, payload notify.Payload, d time.Duration) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+func within(tb testing.TB, p notify.Provider, payload notify.Payload, d time.Duration) error {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), d)
 	defer cancel()
 	return p.Deliver(ctx, payload)
 }

@@ -69,7 +69,7 @@ func TestNothingIsRepeated(t *testing.T) {
 			requests.Add(1)
 			return status.Error(code, "not now")
 		})
-		failure(t, deliver(t, provider(t, server.Addr, notify.Settings{}), "x"))
+		require.Error(t, deliver(t, provider(t, server.Addr, notify.Settings{}), "x"))
 		assert.EqualValues(t, 1, requests.Load(), code)
 	}
 }
@@ -90,7 +90,8 @@ func TestDelays(t *testing.T) {
 	} {
 		answer, err := status.New(c.code, "later").WithDetails(
 			&errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{{Subject: project}}},
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(c.asked)})
+			&errdetails.RetryInfo{RetryDelay: durationpb.New(c.asked)},
+		)
 		require.NoError(t, err)
 		server := serve(t, func(*pubsubpb.PublishRequest) error { return answer.Err() })
 		e := failure(t, deliver(t, provider(t, server.Addr, notify.Settings{}), "x"))

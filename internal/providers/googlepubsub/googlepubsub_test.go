@@ -63,43 +63,43 @@ func (r reactor) React(request any) (handled bool, answer any, err error) {
 }
 
 // serve runs a server that has the topic.
-func serve(t testing.TB, judges ...reactor) *pstest.Server {
-	t.Helper()
-	return serveAt(t, "127.0.0.1:0", judges...)
+func serve(tb testing.TB, judges ...reactor) *pstest.Server {
+	tb.Helper()
+	return serveAt(tb, "127.0.0.1:0", judges...)
 }
 
-func serveAt(t testing.TB, address string, judges ...reactor) *pstest.Server {
-	t.Helper()
+func serveAt(tb testing.TB, address string, judges ...reactor) *pstest.Server {
+	tb.Helper()
 	options := make([]pstest.ServerReactorOption, len(judges))
 	for i, judge := range judges {
 		options[i] = pstest.ServerReactorOption{FuncName: "Publish", Reactor: judge}
 	}
 	server := pstest.NewServerWithAddress(address, options...)
-	t.Cleanup(func() { _ = server.Close() })
-	createTopic(t, server)
+	tb.Cleanup(func() { _ = server.Close() })
+	createTopic(tb, server)
 	return server
 }
 
-func createTopic(t testing.TB, server *pstest.Server) {
-	t.Helper()
-	_, err := server.GServer.CreateTopic(t.Context(), &pubsubpb.Topic{Name: named})
-	require.NoError(t, err)
+func createTopic(tb testing.TB, server *pstest.Server) {
+	tb.Helper()
+	_, err := server.GServer.CreateTopic(tb.Context(), &pubsubpb.Topic{Name: named})
+	require.NoError(tb, err)
 }
 
 // provider is one that has started, of the server's.
-func provider(t testing.TB, address string, s notify.Settings) notify.Provider {
-	t.Helper()
+func provider(tb testing.TB, address string, s notify.Settings) notify.Provider {
+	tb.Helper()
 	s.Address, s.Channel = project, topic
 	timeout := s.ConnectTimeout
-	s = providertest.Complete(t, s)
+	s = providertest.Complete(tb, s)
 	if timeout > 0 {
 		s.ConnectTimeout = timeout
 	}
 	p, err := googlepubsub.New(s)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	googlepubsub.Reach(p, to(address)...)
-	t.Cleanup(func() { require.NoError(t, p.(notify.Stopper).Shutdown(context.Background())) })
-	require.NoError(t, p.(notify.Starter).Start(t.Context()))
+	tb.Cleanup(func() { require.NoError(tb, p.(notify.Stopper).Shutdown(context.Background())) })
+	require.NoError(tb, p.(notify.Starter).Start(tb.Context()))
 	return p
 }
 
@@ -110,22 +110,22 @@ func to(address string) []option.ClientOption {
 	}
 }
 
-func deliver(t testing.TB, p notify.Provider, body string) error {
-	t.Helper()
-	return send(t, p, notify.Payload{Body: []byte(body)})
+func deliver(tb testing.TB, p notify.Provider, body string) error {
+	tb.Helper()
+	return send(tb, p, notify.Payload{Body: []byte(body)})
 }
 
-func send(t testing.TB, p notify.Provider, payload notify.Payload) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
+func send(tb testing.TB, p notify.Provider, payload notify.Payload) error {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patient)
 	defer cancel()
 	return p.Deliver(ctx, payload)
 }
 
-func failure(t testing.TB, err error) *notify.Error {
-	t.Helper()
+func failure(tb testing.TB, err error) *notify.Error {
+	tb.Helper()
 	var e *notify.Error
-	require.ErrorAs(t, err, &e)
+	require.ErrorAs(tb, err, &e)
 	return e
 }
 

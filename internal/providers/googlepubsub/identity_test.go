@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
-	"strings"
 	"sync"
 	"testing"
 
@@ -29,10 +28,10 @@ func with(base, changes fields) fields {
 	return all
 }
 
-func written(t testing.TB, credentials fields) string {
-	t.Helper()
+func written(tb testing.TB, credentials fields) string {
+	tb.Helper()
 	b, err := json.Marshal(credentials)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return string(b)
 }
 
@@ -40,12 +39,12 @@ const email = "flux@my-project.iam.gserviceaccount.com"
 
 var key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-func serviceAccount(t testing.TB) fields {
-	t.Helper()
+func serviceAccount(tb testing.TB) fields {
+	tb.Helper()
 	private, err := key()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	der, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return fields{
 		"type": "service_account", "project_id": project, "client_email": email, "private_key_id": "1",
 		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
@@ -103,7 +102,7 @@ func TestToken(t *testing.T) {
 		for _, shown := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%q", err)} {
 			assert.NotContains(t, shown, "s3cret", c.name)
 			assert.NotContains(t, shown, email, c.name)
-			assert.False(t, strings.Contains(shown, "evil"), c.name)
+			assert.NotContains(t, shown, "evil", c.name)
 		}
 	}
 }

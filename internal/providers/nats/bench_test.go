@@ -18,8 +18,8 @@ import (
 // default, and with as many consumers as a busy one may have.
 var widths = []int{10, 100}
 
-// BenchmarkPublish stands beside a user of the library who flushes after every
-// message.
+// BenchmarkPublish stands beside a user of the library who gives every message an
+// identity and flushes after it.
 func BenchmarkPublish(b *testing.B) {
 	s := run(b, server.Options{})
 	conn, err := client.Connect(s.ClientURL())
@@ -28,8 +28,9 @@ func BenchmarkPublish(b *testing.B) {
 	p := connected(b, notify.Settings{Address: s.ClientURL()})
 	for _, atOnce := range widths {
 		b.Run(fmt.Sprint(atOnce, " at once"), func(b *testing.B) {
-			providertest.Beside(b, atOnce, p, func(ctx context.Context, _ string, body []byte) error {
-				if err := conn.Publish(subject, body); err != nil {
+			providertest.Beside(b, atOnce, p, func(ctx context.Context, id string, body []byte) error {
+				msg := &client.Msg{Subject: subject, Data: body, Header: client.Header{client.MsgIdHdr: {id}}}
+				if err := conn.PublishMsg(msg); err != nil {
 					return err
 				}
 				return conn.FlushWithContext(ctx)

@@ -16,17 +16,17 @@ import (
 )
 
 // withStream runs a server that keeps what is published to the subject.
-func withStream(t testing.TB, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
-	t.Helper()
-	s := run(t, server.Options{JetStream: true, StoreDir: t.TempDir()})
+func withStream(tb testing.TB, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
+	tb.Helper()
+	s := run(tb, server.Options{JetStream: true, StoreDir: tb.TempDir()})
 	conn, err := client.Connect(s.ClientURL())
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	if config != nil {
-		_, err = js.CreateStream(t.Context(), *config)
-		require.NoError(t, err)
+		_, err = js.CreateStream(tb.Context(), *config)
+		require.NoError(tb, err)
 	}
 	return s, js
 }
