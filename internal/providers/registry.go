@@ -29,6 +29,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlabmergerequestcomment"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/googlepubsub"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/incidentio"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/lark"
@@ -237,6 +238,16 @@ var Table = []Row{
 		MaxRequest: 32_000,
 		New:        googlechat.New,
 		Sample:     notify.Settings{Address: "https://chat.googleapis.com/v1/spaces/AAAAsample/messages?key=sample-key&token=sample-token"},
+	},
+	{
+		Type: "googlepubsub", Words: "the event as JSON to a Google Pub/Sub topic",
+		Takes: notify.TakesNews, Bus: true,
+		Address: Required, Channel: Required, Token: Optional, Headers: Optional, Ordering: Optional,
+		New: googlepubsub.New,
+		Sample: notify.Settings{
+			Address: "my-project", Channel: "flux-events", Ordering: true, Headers: []notify.Header{{Name: "team", Value: "sample-header"}},
+			Token: `{"type":"authorized_user","client_id":"sample","client_secret":"sample-secret","refresh_token":"sample-token"}`,
+		},
 	},
 	{
 		Type: "grafana", Words: "an annotation in Grafana",
