@@ -14,7 +14,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"math"
 	"regexp"
@@ -84,18 +83,14 @@ func New(s notify.Settings) (notify.Provider, error) {
 
 // Render implements notify.Provider.
 func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	body, err := json.Marshal(&n.Event)
+	body, err := n.EventJSON()
 	if err != nil {
-		return nil, errors.New("the event cannot be written as JSON")
+		return nil, err
 	}
-	// Two alerts may want the same bytes told: each is a message of its own.
-	id := sha256.New()
-	id.Write([]byte(n.Alert.UID + "\n"))
-	id.Write(body)
 	o := &n.Event.InvolvedObject
 	return []notify.Payload{{
 		Body:   body,
-		Key:    hex.EncodeToString(id.Sum(nil)),
+		Key:    n.MessageID(body),
 		Object: o.Kind + "/" + o.Namespace + "/" + o.Name,
 	}}, nil
 }

@@ -97,9 +97,9 @@ func (x *expression) evaluate(n *notify.Notification) (string, error) {
 // asObject is the event as its JSON says it, with the metadata that the alert
 // has combined.
 func asObject(n *notify.Notification) (map[string]any, error) {
-	body, err := json.Marshal(&n.Event)
+	body, err := n.EventJSON()
 	if err != nil {
-		return nil, errors.New("the event cannot be written as JSON")
+		return nil, err
 	}
 	var object map[string]any
 	if err := json.Unmarshal(body, &object); err != nil {

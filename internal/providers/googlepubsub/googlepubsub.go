@@ -11,8 +11,6 @@ package googlepubsub
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -115,9 +113,9 @@ func (p *Provider) Start(context.Context) error {
 
 // Render implements notify.Provider.
 func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	body, err := json.Marshal(&n.Event)
+	body, err := n.EventJSON()
 	if err != nil {
-		return nil, errors.New("the event cannot be written as JSON")
+		return nil, err
 	}
 	payload := notify.Payload{Body: body}
 	if p.ordering {
