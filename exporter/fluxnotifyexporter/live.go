@@ -18,10 +18,10 @@ import (
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
 	"go.uber.org/zap"
 
+	"github.com/fluxnotify/otelcol-flux/internal/filewatch"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
-	"github.com/fluxnotify/otelcol-flux/internal/secretdir"
 )
 
 // current holds the provider in use, and replaces it when its secrets change. A
@@ -34,7 +34,7 @@ type current struct {
 	width  int
 
 	extensions map[component.ID]component.Component
-	watcher    *secretdir.Watcher
+	watchers   []*filewatch.Watcher
 
 	reloading sync.Mutex
 	from      resolved // what the provider in use was made of
@@ -64,13 +64,17 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	c.from = r
-	if c.config.SecretDir == "" {
-		return nil
+	dirs := c.config.secretDirs()
+	for key, dir := range dirs {
+		watcher, err := filewatch.Watch(dir, c.reload)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		c.watchers = append(c.watchers, watcher)
 	}
-	if c.watcher, err = secretdir.Watch(c.config.SecretDir, c.reload); err != nil {
-		return fmt.Errorf("secret_dir: %w", err)
+	if len(dirs) > 0 {
+		c.reload() // they may have changed between the reading and the watch
 	}
-	c.reload() // it may have changed between the reading and the watch
 	return nil
 }
 
@@ -107,7 +111,7 @@ func (c *current) reload() {
 	old := c.instance
 	c.instance = next
 	c.mu.Unlock()
-	c.set.Logger.Info("the changed secret is in use", zap.String("secret_dir", c.config.SecretDir))
+	c.set.Logger.Info("the changed secret is in use")
 	c.retired.Go(func() { c.retire(context.Background(), old) })
 }
 
@@ -165,10 +169,10 @@ func (c *current) retire(ctx context.Context, i *instance) {
 
 func (c *current) shutdown(ctx context.Context) error {
 	var err error
-	if c.watcher != nil {
-		err = c.watcher.Close()
-		c.watcher = nil
+	for _, watcher := range c.watchers {
+		err = errors.Join(err, watcher.Close())
 	}
+	c.watchers = nil
 	c.retired.Wait()
 	c.mu.Lock()
 	last := c.instance
