@@ -22,6 +22,7 @@ type fields struct {
 	node   *yaml.Node
 	values map[string]yaml.Node
 	asked  map[string]bool
+	broken bool // there is something, but no mapping: nothing is known to be missing
 }
 
 // fields reads a mapping. What is none is a fault, and has no fields.
@@ -31,14 +32,17 @@ func (v value) fields() *fields {
 		return f
 	}
 	if v.node.Kind != yaml.MappingNode {
+		f.broken = true
 		v.object.fault(v.path, "must be a map")
 		return f
 	}
 	if key, twice := repeatedKey(v.node); twice {
+		f.broken = true
 		v.object.fault(v.path, "has the key %s twice", key)
 		return f
 	}
 	if err := v.node.Decode(&f.values); err != nil { // the library resolves merges
+		f.values, f.broken = nil, true
 		v.object.fault(v.path, "must be a map whose keys are texts")
 	}
 	return f
@@ -87,6 +91,13 @@ func (f *fields) keyLine(name string, otherwise int) int {
 		}
 	}
 	return otherwise
+}
+
+// missing says that a field must be set, unless that is not known.
+func (f *fields) missing(name, format string, args ...any) {
+	if !f.broken {
+		f.object.fault(f.pathOf(name), format, args...)
+	}
 }
 
 func (f *fields) mapping(name string) *fields {

@@ -59,7 +59,7 @@ func readProvider(o *Object, spec *fields) *Provider {
 func readType(o *Object, spec *fields) string {
 	v, there := spec.take("type")
 	if !there {
-		o.fault(v.path, "must be set to one of %s", strings.Join(providers.Nearest(""), ", "))
+		spec.missing("type", "must be set to one of %s", strings.Join(providers.Nearest(""), ", "))
 		return ""
 	}
 	name, ok := v.text()
@@ -79,7 +79,7 @@ func (f *fields) reference(name string) (to string, there bool) {
 	to, _ = ref.text("name")
 	ref.warnOfOthers()
 	if !isName(to) {
-		f.object.fault(v.path+".name", "must be set to a name of lower-case letters, digits and hyphens")
+		ref.missing("name", "must be set to a name of lower-case letters, digits and hyphens")
 		return "", true
 	}
 	return to, true
@@ -109,7 +109,7 @@ func readAlert(o *Object, spec *fields) *Alert {
 	a := &Alert{Object: o}
 	var there bool
 	if a.ProviderRef, there = spec.reference("providerRef"); !there {
-		o.fault("spec.providerRef", "must be set to the Provider to tell, {name: …}")
+		spec.missing("providerRef", "must be set to the Provider to tell, {name: …}")
 	}
 	severity, ok := spec.text("eventSeverity")
 	if ok && severity != fluxevent.SeverityInfo && severity != fluxevent.SeverityError {
@@ -121,7 +121,7 @@ func readAlert(o *Object, spec *fields) *Alert {
 		a.EventSources = append(a.EventSources, readSource(item))
 	}
 	if !there {
-		o.fault("spec.eventSources", "must list the objects to tell of, for example {kind: Kustomization, name: '*'}")
+		spec.missing("eventSources", "must list the objects to tell of, for example {kind: Kustomization, name: '*'}")
 	}
 	a.InclusionList = spec.expressions("inclusionList")
 	a.ExclusionList = spec.expressions("exclusionList")
@@ -152,9 +152,8 @@ func readSource(item value) Source {
 		if _, err := path.Match(text, ""); err != nil {
 			item.object.fault(f.pathOf(pattern.field), "%q is not a name, nor '*'", text)
 		}
-		if text == "" && pattern.needed != "" && f.values != nil {
-			item.object.lines[f.pathOf(pattern.field)] = item.node.Line
-			item.object.fault(f.pathOf(pattern.field), "%s", pattern.needed)
+		if text == "" && pattern.needed != "" {
+			f.missing(pattern.field, "%s", pattern.needed)
 		}
 		*pattern.to = text
 	}

@@ -121,19 +121,27 @@ func (m *Manifests) parse(file string, text []byte) {
 
 var (
 	syntaxError = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
-	// quoted is what the library quotes of the file: it may be a secret.
-	quoted = regexp.MustCompile(`(?s)'.{2,}'|".{2,}"|` + "`.{2,}`")
+	quoted      = regexp.MustCompile(`'[^']*'`)
 )
 
 func syntaxProblem(file string, err error) Problem {
-	p := Problem{Position: Position{File: file, Line: 1}, Text: "is not YAML"}
+	p := Problem{Position: Position{File: file}, Text: "is not YAML"}
 	if parts := syntaxError.FindStringSubmatch(err.Error()); parts != nil {
 		if line, err := strconv.Atoi(parts[1]); err == nil {
 			p.Line = line
 		}
-		p.Text += ": " + quoted.ReplaceAllString(parts[2], "'…'")
+		p.Text += ": " + quoted.ReplaceAllStringFunc(parts[2], hide)
 	}
 	return p
+}
+
+// hide leaves out what the library quotes of the file, because it may be a
+// secret; single characters are what it expected.
+func hide(quoted string) string {
+	if len(quoted) <= len("','") {
+		return quoted
+	}
+	return "'…'"
 }
 
 // add takes what matters of a document, or of the items of a list such as

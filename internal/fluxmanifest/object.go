@@ -3,6 +3,7 @@ package fluxmanifest
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -34,12 +35,15 @@ type reference struct{ namespace, name string }
 
 func (r reference) String() string { return r.namespace + "/" + r.name }
 
-// problem says something of a field, at the field's line, or at the object's
-// where the field is not there.
+// problem says something of a field, at its line. Where it is not there, that is
+// the line of what it should be in.
 func (o *Object) problem(path, format string, args ...any) Problem {
 	p := Problem{Position: o.Position, Object: o.String(), Path: path, Text: fmt.Sprintf(format, args...)}
-	if line, ok := o.lines[path]; ok {
-		p.Line = line
+	for place := path; place != ""; place = place[:max(0, strings.LastIndexAny(place, ".["))] {
+		if line, ok := o.lines[place]; ok {
+			p.Line = line
+			break
+		}
 	}
 	return p
 }
@@ -71,7 +75,7 @@ func (o *Object) readMetadata(root *fields) bool {
 	namespace, hasNamespace := metadata.text("namespace")
 	o.UID, _ = metadata.text("uid")
 	if !isName(name) {
-		o.fault("metadata.name", "must be set to a name such as slack, of lower-case letters, digits and hyphens")
+		metadata.missing("name", "must be set to a name such as slack, of lower-case letters, digits and hyphens")
 		return false
 	}
 	o.Name, o.Namespace = name, namespace

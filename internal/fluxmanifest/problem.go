@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Position is a line of a file.
+// Position is a line of a file; 0 where only the file is known.
 type Position struct {
 	File string
 	Line int
@@ -28,10 +28,11 @@ type Problem struct {
 // String is "alerts.yaml:17: Alert apps/slack: spec.eventSeverity: …".
 func (p Problem) String() string {
 	var b strings.Builder
-	if p.File != "" {
-		fmt.Fprintf(&b, "%s:%d: ", p.File, p.Line)
+	place := p.File
+	if p.Line > 0 {
+		place = fmt.Sprintf("%s:%d", p.File, p.Line)
 	}
-	for _, part := range []string{p.Object, p.Path} {
+	for _, part := range []string{place, p.Object, p.Path} {
 		if part != "" {
 			b.WriteString(part + ": ")
 		}
