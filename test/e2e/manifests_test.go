@@ -82,13 +82,13 @@ func TestManifests(t *testing.T) {
 		return answer{}
 	})
 	f := newFolder(t, "", nil)
-	token, teams := f.Secret("Slack token", "xoxb-5ecr3t$1"), f.Secret("path of Teams", "/workflows/5ecr3t-$${env:HOME}")
+	token, teams := f.Secret("Slack token", "xoxb-5ecr3t$1"), f.Secret("path of Teams", "/workflows/5ecr3t-$$x$")
 	key, password := f.Secret("HMAC key", "5ecr3t-key\n"), f.Secret("password", "5ecr3t-password")
 	encoded := base64.StdEncoding.EncodeToString
 	f.put("flux-system/chat.yaml",
 		providerOf("flux-system", "slack", "type: slack, channel: general, address: '"+s.URL+"/api/chat.postMessage', secretRef: {name: slack}")+
 			secretOf("flux-system", "slack", "data: {token: "+encoded([]byte(token))+"}")+
-			alertOf("flux-system", "on-call", "providerRef: {name: slack}, eventSeverity: error, eventSources: [{kind: Kustomization, name: '*'}, {kind: Kustomization, name: '*', namespace: apps}], eventMetadata: {cluster: prod-eu}")+
+			alertOf("flux-system", "on-call", "providerRef: {name: slack}, eventSeverity: error, eventSources: [{kind: Kustomization, name: '*'}, {kind: Kustomization, name: '*', namespace: apps}], eventMetadata: {cluster: 'prod-eu ${env:HOME}'}")+
 			providerOf("flux-system", "teams", "type: msteams, secretRef: {name: teams}")+
 			secretOf("flux-system", "teams", "stringData: {address: '"+s.URL+teams+"'}")+
 			alertOf("flux-system", "everything", "providerRef: {name: teams}, eventSources: [{kind: Kustomization, name: '*'}], exclusionList: ['^waiting']"))
@@ -121,7 +121,7 @@ func TestManifests(t *testing.T) {
 	require.Len(t, slack, 2, "two errors, of two namespaces")
 	for _, r := range slack {
 		assert.Equal(t, "Bearer "+token, r.header.Get("Authorization"))
-		assert.Contains(t, r.body, `"prod-eu"`)
+		assert.Contains(t, r.body, `"prod-eu ${env:HOME}"`)
 	}
 	require.Len(t, s.Path(teams), 2, "all of its namespace but what is excluded")
 	alerts := s.Path("/api/v2/alerts")
@@ -198,12 +198,13 @@ func TestManifestsAreEdited(t *testing.T) {
 			f.put("alert.yaml", strings.Replace(edition("broken"), "eventSeverity: info", "eventSeverity: warning", 1))
 			f.wait("the changed manifests cannot be used, those before stay in use", `alert.yaml:5: Alert flux-system/all: spec.eventSeverity: \"warning\" is not one of info, error`)
 			told("two")
+			f.put("alert.yaml", edition("two"))
 			require.NoError(t, os.Remove(filepath.Join(f.dir, "provider.yaml")))
 			f.wait("no Provider with an Alert is in")
 			told("two")
 
+			f.put("alert.yaml", edition("three")) // of no Provider yet
 			f.put("provider.yaml", providerOf("flux-system", "hook", "type: generic, address: '"+s.URL+"/moved'"))
-			f.put("alert.yaml", edition("three"))
 			told("three")
 			close(stop)
 			sender.Wait()
@@ -229,7 +230,8 @@ func TestManifestFaults(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t, "", nil)
 	address := f.Secret("address", "ftp://127.0.0.1/hook-s3cr3t")
-	f.put("provider.yaml", providerOf("flux-system", "hook", "type: generic, address: '"+address+"'")+alertOf("flux-system", "all", "providerRef: {name: hook}, eventSources: [{kind: Kustomization, name: '*'}]"))
+	f.put("provider.yaml", providerOf("apps", "hook", "type: generic, address: '"+address+"'")+
+		alertOf("apps", "all", "providerRef: {name: hook}, eventSources: [{kind: Kustomization, name: '*'}]"))
 	f.put("alert.yaml", strings.Replace(edition("broken"), "eventSeverity: info", "eventSeverity: warning", 1)+alertOf("flux-system", "gone", "providerRef: {name: hook}"))
 	f.put("other.yaml", providerOf("apps", "slack", "type: slak"))
 	for _, arguments := range [][]string{append([]string{"validate"}, f.arguments()...), f.arguments()} {
@@ -239,7 +241,7 @@ func TestManifestFaults(t *testing.T) {
 			filepath.Join(f.dir, "alert.yaml")+`:5: Alert flux-system/all: spec.eventSeverity: "warning" is not one of info, error`+"\n"+
 			filepath.Join(f.dir, "alert.yaml")+`:10: Alert flux-system/gone: spec.eventSources: must list the objects`)
 		assert.Contains(t, printed, filepath.Join(f.dir, "other.yaml")+`:5: Provider apps/slack: spec.type: "slak" is not one of slack, `)
-		assert.Contains(t, printed, filepath.Join(f.dir, "provider.yaml")+":9: Alert flux-system/all: is there twice, first in ")
+		assert.Contains(t, printed, filepath.Join(f.dir, "provider.yaml")+":5: Provider apps/hook: spec.address: must be a URL that begins with https:// or http://")
 		assert.NotContains(t, printed, "panic")
 	}
 }
