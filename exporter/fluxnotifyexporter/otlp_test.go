@@ -155,7 +155,7 @@ func TestOTLPReceiver(t *testing.T) {
 			assert.Equal(t, "Kustomization: apps/webapp", span.Name())
 			assert.Equal(t, map[string]any{
 				"object.kind": "Kustomization", "object.name": "webapp", "object.namespace": "apps",
-				"flux.event.message": "health check failed", "revision": "main@sha1:731f7eaddfb6af01cb2173e18f0f75b0ba780ef1",
+				"flux.event.message": "health check failed", "change_request": "42", "revision": "main@sha1:731f7eaddfb6af01cb2173e18f0f75b0ba780ef1",
 			}, span.Attributes().AsRaw())
 			assert.Equal(t, ptrace.StatusCodeError, span.Status().Code())
 			assert.Equal(t, "health check failed", span.Status().Message())
