@@ -37,17 +37,7 @@ func TestRealGitea(t *testing.T) {
 	p, err := gitea.New(settings)
 	require.NoError(t, err)
 
-	tell := func(object, reason, severity string, second int) {
-		t.Helper()
-		e := providertest.Event(t, "kustomization-commit-status")
-		e.InvolvedObject.Name, e.Reason, e.Severity = object, reason, severity
-		e.Metadata["kustomize.toolkit.fluxcd.io/revision"] = "main@sha1:" + server.commit
-		e.Timestamp.Time = providertest.Observed.Add(time.Duration(second) * time.Second)
-		payloads, err := p.Render(providertest.Notification(t, e))
-		require.NoError(t, err)
-		require.Len(t, payloads, 1)
-		require.NoError(t, p.Deliver(t.Context(), payloads[0]))
-	}
+	tell := func(object, reason, severity string, second int) { server.tell(t, p, object, reason, severity, second) }
 	for i := range 5 {
 		object := fmt.Sprint("app-", i)
 		tell(object, "Progressing", "info", 0)
@@ -63,22 +53,13 @@ func TestRealGitea(t *testing.T) {
 	require.NoError(t, err)
 	tell("app-0", "ReconciliationSucceeded", "info", 4)
 
-	var told []string
-	for page := 1; page != 0; {
-		statuses, response, err := server.sdk.ListStatuses("flux", "fleet", server.commit, api.ListStatusesOption{ListOptions: api.ListOptions{Page: page}})
-		require.NoError(t, err)
-		for _, s := range statuses {
-			told = append(told, fmt.Sprintf("%s %s %s", s.Context, s.State, s.Description))
-		}
-		page = response.NextPage
-	}
 	var want []string
 	for i := range 5 {
 		for _, s := range []string{"pending progressing", "failure health check failed", "success reconciliation succeeded"} {
 			want = append(want, fmt.Sprintf("kustomization/app-%d/prod %s", i, s))
 		}
 	}
-	assert.ElementsMatch(t, want, told)
+	assert.ElementsMatch(t, want, server.told(t))
 	combined, _, err := server.sdk.GetCombinedStatus("flux", "fleet", server.commit)
 	require.NoError(t, err)
 	assert.Equal(t, api.StatusSuccess, combined.State)
@@ -92,25 +73,8 @@ func TestRealGitea(t *testing.T) {
 	assert.Contains(t, e.Error(), "scope")
 }
 
-// realGitea is a server on a socket, with a repository of one commit.
-type realGitea struct {
-	binary, config string
-	client         *http.Client
-	sdk            *api.Client
-	commit         string
-}
-
-// startGitea makes one in a folder of the test.
-func startGitea(t *testing.T, binary string) *realGitea {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gitea") // a socket's path has to be short
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	me, err := user.Current()
-	require.NoError(t, err)
-	g := &realGitea{binary: binary, config: filepath.Join(dir, "app.ini")}
-	socket := filepath.Join(dir, "socket")
-	require.NoError(t, os.WriteFile(g.config, []byte(strings.NewReplacer("DIR", dir, "SOCKET", socket, "ME", me.Username).Replace(`
+// appINI is a server without anything that it could do without.
+const appINI = `
 RUN_USER = ME
 RUN_MODE = prod
 I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true
@@ -138,7 +102,27 @@ ENABLED = false
 MODE = console
 LEVEL = error
 ROOT_PATH = DIR/log
-`)), 0o600))
+`
+
+// realGitea is a server on a socket, with a repository of one commit.
+type realGitea struct {
+	binary, config string
+	client         *http.Client
+	sdk            *api.Client
+	commit         string
+}
+
+// startGitea makes one in a folder of the test.
+func startGitea(t *testing.T, binary string) *realGitea {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gitea") // a socket's path has to be short
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	me, err := user.Current()
+	require.NoError(t, err)
+	g := &realGitea{binary: binary, config: filepath.Join(dir, "app.ini")}
+	socket := filepath.Join(dir, "socket")
+	require.NoError(t, os.WriteFile(g.config, []byte(strings.NewReplacer("DIR", dir, "SOCKET", socket, "ME", me.Username).Replace(appINI)), 0o600))
 	g.run(t, "migrate")
 	g.run(t, "admin", "user", "create", "--username", "flux", "--password", "sample-password-1", "--email", "flux@example.com", "--must-change-password=false")
 	token := g.run(t, "admin", "user", "generate-access-token", "--username", "flux", "--token-name", "setup", "--scopes", "all", "--raw")
@@ -165,6 +149,33 @@ ROOT_PATH = DIR/log
 	require.Len(t, commits, 1)
 	g.commit = commits[0].SHA
 	return g
+}
+
+// tell delivers an event of the commit.
+func (g *realGitea) tell(t *testing.T, p notify.Provider, object, reason, severity string, second int) {
+	t.Helper()
+	e := providertest.Event(t, "kustomization-commit-status")
+	e.InvolvedObject.Name, e.Reason, e.Severity = object, reason, severity
+	e.Metadata["kustomize.toolkit.fluxcd.io/revision"] = "main@sha1:" + g.commit
+	e.Timestamp.Time = providertest.Observed.Add(time.Duration(second) * time.Second)
+	payloads, err := p.Render(providertest.Notification(t, e))
+	require.NoError(t, err)
+	require.Len(t, payloads, 1)
+	require.NoError(t, p.Deliver(t.Context(), payloads[0]))
+}
+
+// told is every status of the commit.
+func (g *realGitea) told(t *testing.T) (all []string) {
+	t.Helper()
+	for page := 1; page != 0; {
+		statuses, response, err := g.sdk.ListStatuses("flux", "fleet", g.commit, api.ListStatusesOption{ListOptions: api.ListOptions{Page: page}})
+		require.NoError(t, err)
+		for _, s := range statuses {
+			all = append(all, fmt.Sprintf("%s %s %s", s.Context, s.State, s.Description))
+		}
+		page = response.NextPage
+	}
+	return all
 }
 
 // run gives the last line that a command of the server prints.
