@@ -136,7 +136,7 @@ func newRefusing(err error) (*refuses, consumer.Traces) {
 		if r.with != nil {
 			return r.with
 		}
-		return r.TracesSink.ConsumeTraces(ctx, traces)
+		return r.ConsumeTraces(ctx, traces)
 	})
 	return r, next
 }

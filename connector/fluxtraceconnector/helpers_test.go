@@ -75,10 +75,10 @@ func settings() connector.Settings {
 	return set
 }
 
-func connect(t testing.TB, config *Config, next consumer.Traces) connector.Logs {
-	t.Helper()
-	c, err := NewFactory().CreateLogsToTraces(t.Context(), settings(), config, next)
-	require.NoError(t, err)
+func connect(tb testing.TB, config *Config, next consumer.Traces) connector.Logs {
+	tb.Helper()
+	c, err := NewFactory().CreateLogsToTraces(tb.Context(), settings(), config, next)
+	require.NoError(tb, err)
 	return c
 }
 

@@ -132,8 +132,8 @@ func TestShippedConfigurations(t *testing.T) {
 func TestConnectorConfigurationErrors(t *testing.T) {
 	t.Parallel()
 	for settings, says := range map[string]string{
-		"{memory: {interval: 0s}}":      "connectors::flux_trace: memory: interval: must be positive, for example 1h",
-		"{memory: {max_entries: -1}}":   "connectors::flux_trace: memory: max_entries: must be positive, for example 10000",
+		"{memory: {interval: 0s}}":      "connectors::flux_trace::memory: interval: must be positive, for example 1h",
+		"{memory: {max_entries: -1}}":   "connectors::flux_trace::memory: max_entries: must be positive, for example 10000",
 		"{memory: {interval: a while}}": "interval",
 		"{idenity: prod}":               "idenity",
 	} {
