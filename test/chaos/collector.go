@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -18,12 +16,13 @@ type yamlMap = map[string]any
 
 // settings are what differs between the collectors of the scenarios.
 type settings struct {
-	name      string            // default: collector
-	receiver  yamlMap           // of flux_event
-	exporter  yamlMap           // of flux_notify; default: a generic webhook, quick to try again
+	name      string             // default: collector
+	receiver  yamlMap            // of flux_event
+	exporter  yamlMap            // of flux_notify; default: a generic webhook, quick to try again
 	exporters map[string]yamlMap // all exporters, instead of that one
 	// storage is the folder of a persistent queue; empty: the queue is in memory.
 	storage string
+	metrics int // port of its own metrics; 0: any
 	// inside, if there is one, is the room in which it runs.
 	inside *room
 	env    []string
@@ -83,9 +82,12 @@ func (s *stage) start(ctx context.Context, given settings) (*process, error) {
 
 // write makes a configuration file.
 func (s *stage) write(file, address string, given settings) error {
-	metrics, err := freePort()
-	if err != nil {
-		return err
+	if given.metrics == 0 {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		given.metrics = port
 	}
 	receiver := yamlMap{"endpoint": address}
 	maps.Copy(receiver, given.receiver)
@@ -104,14 +106,6 @@ func (s *stage) write(file, address string, given settings) error {
 			e["sending_queue"] = queue
 		}
 	}
-	host, port, err := net.SplitHostPort(loopback(metrics))
-	if err != nil {
-		return err
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return err
-	}
 	text, err := yaml.Marshal(yamlMap{
 		"receivers":  yamlMap{"flux_event": receiver},
 		"exporters":  exporters,
@@ -120,7 +114,7 @@ func (s *stage) write(file, address string, given settings) error {
 			"extensions": keys(extensions),
 			"pipelines":  yamlMap{"logs": yamlMap{"receivers": []string{"flux_event"}, "exporters": keys(exporters)}},
 			"telemetry": yamlMap{"metrics": yamlMap{"readers": []any{
-				yamlMap{"pull": yamlMap{"exporter": yamlMap{"prometheus": yamlMap{"host": host, "port": number}}}},
+				yamlMap{"pull": yamlMap{"exporter": yamlMap{"prometheus": yamlMap{"host": "127.0.0.1", "port": given.metrics}}}},
 			}}},
 		},
 	})

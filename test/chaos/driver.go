@@ -46,10 +46,9 @@ func newBody(n, object int) string {
 // client does; unlike that it never gives up.
 type driver struct {
 	url    string
-	rate   int // events in a second; 0: as fast as they are answered
+	rate   int // events in a second
 	ledger *ledger
 	client *http.Client
-	begun  []chan struct{}
 }
 
 func newDriver(address string, rate int, l *ledger) *driver {
@@ -91,6 +90,20 @@ func (d *driver) run(ctx, posting context.Context) {
 	}
 	for _, c := range due {
 		close(c)
+	}
+	wg.Wait()
+}
+
+// burst posts so many events as fast as they are answered.
+func (d *driver) burst(ctx context.Context, size int) {
+	defer d.client.CloseIdleConnections()
+	var wg sync.WaitGroup
+	for object := range objects {
+		wg.Go(func() {
+			for n := object; n < size && ctx.Err() == nil; n += objects {
+				d.post(ctx, d.ledger.next(), object)
+			}
+		})
 	}
 	wg.Wait()
 }

@@ -3,7 +3,9 @@ module github.com/fluxnotify/otelcol-flux/test/chaos
 go 1.26.0
 
 require (
+	github.com/stretchr/testify v1.12.1
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c
+	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.5
 )
 

@@ -78,7 +78,7 @@ func run(ctx context.Context, o options, only string, parallel int, compare bool
 	}
 	fmt.Printf("seed %d\n", o.seed)
 	if minutes > 0 {
-		return soak(ctx, o, time.Duration(minutes)*time.Minute)
+		return soak(ctx, o, watch{length: time.Duration(minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
 	}
 	rows, err := regexp.Compile(only)
 	if err != nil {

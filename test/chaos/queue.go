@@ -49,8 +49,10 @@ func (s *stage) await(ctx context.Context, condition func() bool) bool {
 	return true
 }
 
-// diskFull fills the disk of the queue while the endpoint is away, brings the
-// endpoint back while it is still full, and then makes room.
+// diskFull fills the disk of the queue and makes room again, several times: with
+// an endpoint that is quick, slow, and away; the last time the collector is
+// killed. What is accepted with the last room has to be taken out of the queue
+// when there is none.
 func diskFull(ctx context.Context, s *stage) error {
 	disk := filepath.Join(s.dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
@@ -70,22 +72,45 @@ func diskFull(ctx context.Context, s *stage) error {
 		return err
 	}
 	filler := r.path(filepath.Join(disk, "filler"))
+	rounds := 3
+	if !s.full {
+		rounds = 1
+	}
 	return s.flow(ctx, c.address, func() error {
-		s.sink.down()
-		pause(ctx, s.pick(5*time.Second, time.Second))
-		if err := fill(filler); err != nil {
-			return err
+		for range rounds {
+			if err := s.fullDisks(ctx, c, filler); err != nil {
+				return err
+			}
 		}
-		if !s.await(ctx, func() bool { return s.ledger.answered(http.StatusServiceUnavailable) > 0 }) {
-			return bit(false, "the collector took everything on a full disk")
-		}
-		pause(ctx, s.pick(10*time.Second, time.Second))
-		if err := s.sink.up(); err != nil { // what waits is delivered while the disk is full
-			return err
-		}
-		pause(ctx, s.pick(10*time.Second, 2*time.Second))
-		return os.Remove(filler)
+		return bit(s.ledger.answered(http.StatusServiceUnavailable) > 0, "the collector took everything on a full disk")
 	})
+}
+
+func (s *stage) fullDisks(ctx context.Context, c *process, filler string) error {
+	for _, m := range []mood{fine, after(100 * time.Millisecond)} {
+		s.sink.feel(m)
+		if err := s.fullFor(ctx, filler); err != nil {
+			return err
+		}
+	}
+	s.sink.down()
+	err := s.fullFor(ctx, filler, c.kill)
+	s.sink.feel(fine)
+	return errors.Join(err, c.start(ctx), s.sink.up())
+}
+
+// fullFor fills a disk for a while. A sender is refused sooner or later: what the
+// queue has emptied of its file, it can fill again.
+func (s *stage) fullFor(ctx context.Context, filler string, before ...func()) error {
+	pause(ctx, s.moment(s.pick(4*time.Second, time.Second)))
+	if err := fill(filler); err != nil {
+		return err
+	}
+	pause(ctx, s.moment(s.pick(8*time.Second, 3*time.Second)))
+	for _, f := range before {
+		f()
+	}
+	return os.Remove(filler)
 }
 
 // fill writes a file until there is no room.

@@ -64,7 +64,6 @@ func killed(ctx context.Context, s *stage) error {
 // in-memory queue has to be empty by then.
 func stopped(onDisk bool) func(context.Context, *stage) error {
 	return func(ctx context.Context, s *stage) error {
-		s.sink.feel(after(150 * time.Millisecond)) // ten at once: a little more than what comes
 		given := settings{}
 		if onDisk {
 			given = s.persistent()
@@ -80,18 +79,28 @@ func stopped(onDisk bool) func(context.Context, *stage) error {
 		return s.flow(ctx, c.address, func() error {
 			longest := time.Duration(0)
 			for range times {
-				pause(ctx, s.moment(s.pick(6*time.Second, 1500*time.Millisecond)))
-				took, err := c.stop(stopLimit)
+				took, err := s.stopBusy(ctx, c)
 				if err != nil {
 					return err
 				}
 				longest = max(longest, took)
-				if err := c.start(ctx); err != nil {
-					return err
-				}
 			}
 			s.note("stops took %.1f s at most", longest.Seconds())
 			return nil
 		})
 	}
+}
+
+// stopBusy lets a queue grow, stops the collector and starts it again.
+func (s *stage) stopBusy(ctx context.Context, c *process) (took time.Duration, err error) {
+	s.sink.feel(after(400 * time.Millisecond)) // ten at once: half of what comes
+	pause(ctx, s.moment(s.pick(5*time.Second, 2*time.Second)))
+	took, err = c.stop(stopLimit)
+	s.sink.feel(fine)
+	if err != nil {
+		return took, err
+	}
+	err = c.start(ctx)
+	pause(ctx, s.moment(s.pick(3*time.Second, time.Second))) // what has heaped up in the meantime is sent
+	return took, err
 }

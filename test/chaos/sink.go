@@ -17,7 +17,7 @@ import (
 // be away.
 type sink struct {
 	address string
-	ledger  *ledger
+	ledger  atomic.Pointer[ledger]
 	tls     *tls.Config
 	mood    atomic.Pointer[mood]
 	count   atomic.Int64
@@ -29,7 +29,8 @@ type sink struct {
 type mood func(w http.ResponseWriter, r *http.Request, n int64) (taken bool)
 
 func newSink(l *ledger, config *tls.Config) (*sink, error) {
-	s := &sink{ledger: l, tls: config}
+	s := &sink{tls: config}
+	s.use(l)
 	s.feel(fine)
 	return s, s.open("127.0.0.1:0")
 }
@@ -40,6 +41,9 @@ func (s *sink) url() string {
 	}
 	return "http://" + s.address + "/hook"
 }
+
+// use writes into another ledger from now on.
+func (s *sink) use(l *ledger) { s.ledger.Store(l) }
 
 func (s *sink) feel(m mood) { s.mood.Store(&m) }
 
@@ -91,7 +95,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.bad.Add(1)
 		return
 	}
-	s.ledger.arrival(n, object)
+	s.ledger.Load().arrival(n, object)
 }
 
 // numberAfter reads the digits after some words.

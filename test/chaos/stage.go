@@ -149,7 +149,7 @@ func (s *stage) flow(ctx context.Context, address string, fault func() error) er
 func (s *stage) drain(ctx context.Context) {
 	limit := patience
 	if s.forget {
-		limit = 20 * time.Second
+		limit = s.pick(20*time.Second, 2*time.Second)
 	}
 	deadline := time.Now().Add(limit)
 	for s.ledger.missing() > 0 && time.Now().Before(deadline) && ctx.Err() == nil && s.failure() == nil {
