@@ -48,7 +48,7 @@ func TestNothingAcceptedIsLost(t *testing.T) {
 	var table bytes.Buffer
 	printTable(&table, results)
 	t.Log("\n" + table.String())
-	assert.NoError(t, failures(results))
+	require.NoError(t, failures(results))
 	for _, r := range results {
 		if r.err == nil {
 			assert.Positive(t, r.count.accepted, "%s shows nothing", r.name)

@@ -35,7 +35,8 @@ func broker(arguments []string) error {
 	cluster, err := kfake.NewCluster(
 		kfake.Ports(port), kfake.NumBrokers(1), kfake.ClusterID("chaos"),
 		kfake.DataDir(arguments[1]), kfake.SyncWrites(),
-		kfake.SeedTopics(6, topic), kfake.GroupMinSessionTimeout(time.Second))
+		kfake.SeedTopics(6, topic), kfake.GroupMinSessionTimeout(time.Second),
+	)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -43,67 +42,73 @@ func role(arguments []string) (played bool, err error) {
 
 func main() {
 	log.SetFlags(0)
-	if played, err := role(os.Args); played {
-		if err != nil {
-			log.Fatal(err)
-		}
-		return
+	played, err := role(os.Args)
+	if !played {
+		err = command()
 	}
-	var o options
-	var only string
-	var short, compare bool
-	var parallel, minutes int
-	flag.StringVar(&o.collector, "collector", "../../_build/otelcol-flux", "the collector to try")
-	flag.StringVar(&o.configs, "configs", "../../config", "the folder with configurations that are ready to run")
-	flag.StringVar(&o.keep, "keep", "", "a folder in which to keep what the processes print")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random moments")
-	flag.StringVar(&only, "only", "", "an expression of the rows to play")
-	flag.IntVar(&parallel, "parallel", 4, "how many rows to play at once")
-	flag.BoolVar(&short, "short", false, "each row in seconds")
-	flag.BoolVar(&compare, "compare", false, "play the rows that it can with what posts and forgets, too")
-	flag.IntVar(&minutes, "soak", 0, "watch the collector under a load for so many minutes, instead of the table")
-	flag.Parse()
-	o.full = !short
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o, only, parallel, compare, minutes); err != nil {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, o options, only string, parallel int, compare bool, minutes int) error {
+// how is how the table is made.
+type how struct {
+	only     string
+	parallel int
+	compare  bool
+}
+
+func command() error {
+	var o options
+	var h how
+	flag.StringVar(&o.collector, "collector", "../../_build/otelcol-flux", "the collector to try")
+	flag.StringVar(&o.configs, "configs", "../../config", "the folder with configurations that are ready to run")
+	flag.StringVar(&o.keep, "keep", "", "a folder in which to keep what the processes print")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random moments")
+	flag.StringVar(&h.only, "only", "", "an expression of the rows to play")
+	flag.IntVar(&h.parallel, "parallel", 4, "how many rows to play at once")
+	flag.BoolVar(&h.compare, "compare", false, "play the rows that it can with what posts and forgets, too")
+	short := flag.Bool("short", false, "each row in seconds")
+	minutes := flag.Int("soak", 0, "watch the collector under a load for so many minutes, instead of the table")
+	flag.Parse()
+	o.full = !*short
 	if err := o.absolute(); err != nil {
 		return err
 	}
 	fmt.Printf("seed %d\n", o.seed)
-	if minutes > 0 {
-		return soak(ctx, o, watch{length: time.Duration(minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *minutes > 0 {
+		return soak(ctx, o, watch{length: time.Duration(*minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
 	}
-	rows, err := regexp.Compile(only)
+	return h.table(ctx, o)
+}
+
+func (h how) table(ctx context.Context, o options) error {
+	rows, err := regexp.Compile(h.only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
-	results := perform(ctx, o, chosen(rows), parallel, false)
+	results := perform(ctx, o, chosen(rows), h.parallel, false)
 	printTable(os.Stdout, results)
-	if compare {
+	if h.compare {
 		fmt.Println("\nThe same with what posts and forgets: 202 at once, then one attempt from a goroutine with a new client.")
-		printTable(os.Stdout, perform(ctx, o, compared(chosen(rows)), parallel, true))
+		printTable(os.Stdout, perform(ctx, o, compared(chosen(rows)), h.parallel, true))
 	}
 	return failures(results)
 }
 
 // absolute makes paths that hold wherever a process runs.
 func (o *options) absolute() error {
-	var errs []error
 	for _, path := range []*string{&o.collector, &o.configs} {
 		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(absolute); err != nil {
+			return fmt.Errorf("%w: run make build first", err)
+		}
 		*path = absolute
-		_, found := os.Stat(absolute)
-		errs = append(errs, err, found)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w: run make build first", err)
 	}
 	self, err := os.Executable()
 	o.self = self

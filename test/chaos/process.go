@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type process struct {
 	peak    float64 // MiB
 }
 
+var errNoReason = errors.New("it says that all is well")
+
 // starting is how long a start may take on a machine that has other work.
 const starting = time.Minute
 
@@ -53,7 +56,7 @@ func (p *process) start(ctx context.Context) error {
 		err := cmd.Wait()
 		p.mu.Lock()
 		if !p.ending {
-			p.crashed = fmt.Errorf("%s ended by itself (%v):\n%s", p.name, err, p.tail())
+			p.crashed = fmt.Errorf("%s ended by itself:\n%s\n%w", p.name, p.tail(), cmp.Or(err, errNoReason))
 		}
 		p.mu.Unlock()
 		close(exited)

@@ -27,12 +27,12 @@ var errNoRoom = errors.New("skipped: this machine lets nobody mount (unshare)")
 // newRoom makes one and runs a script in it, which mounts.
 func newRoom(script string) (*room, error) {
 	r := &room{user: os.Getuid() != 0}
-	arguments := []string{"-m"}
+	flags := "-m"
 	if r.user {
-		arguments = []string{"-r", "-m"}
+		flags = "-rm"
 	}
 	var complaint strings.Builder
-	r.holder = exec.Command("unshare", append(arguments, "sh", "-c", "set -e\n"+script+"\necho ready\nexec cat")...)
+	r.holder = exec.Command("unshare", flags, "sh", "-c", "set -e\n"+script+"\necho ready\nexec cat")
 	r.holder.Stderr = &complaint
 	door, err := r.holder.StdinPipe()
 	if err != nil {
@@ -44,7 +44,7 @@ func newRoom(script string) (*room, error) {
 		return nil, err
 	}
 	if err := r.holder.Start(); err != nil {
-		return nil, fmt.Errorf("%w: %v", errNoRoom, err)
+		return nil, errors.Join(errNoRoom, err)
 	}
 	if line, err := bufio.NewReader(printed).ReadString('\n'); err != nil || line != "ready\n" {
 		r.close()
@@ -60,11 +60,11 @@ func (r *room) close() {
 
 // command runs a program in the room, as the same process.
 func (r *room) command(cmd *exec.Cmd) *exec.Cmd {
-	arguments := []string{"-t", strconv.Itoa(r.holder.Process.Pid), "-m"}
+	arguments := []string{"-t", strconv.Itoa(r.holder.Process.Pid), "-m", "--"}
 	if r.user {
-		arguments = append(arguments, "-U", "--preserve-credentials")
+		arguments = append([]string{"-U", "--preserve-credentials"}, arguments...)
 	}
-	return exec.Command("nsenter", append(append(arguments, "--"), cmd.Args...)...)
+	return exec.Command("nsenter", append(arguments, cmd.Args...)...)
 }
 
 // path is where a file of the room is seen from here.

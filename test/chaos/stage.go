@@ -177,7 +177,7 @@ func (s *stage) watch(ctx context.Context) (end func()) {
 func (s *stage) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
+	errs := make([]error, 0, len(s.processes))
 	for _, p := range s.processes {
 		errs = append(errs, p.failure())
 	}
