@@ -73,12 +73,16 @@ func (s *stage) start(ctx context.Context, given settings) (*process, error) {
 			if given.inside != nil {
 				cmd = given.inside.command(cmd)
 			}
-			cmd.Env = append(os.Environ(), given.env...)
+			cmd.Env = append(s.plain(), given.env...)
 			return cmd
 		},
 		ready: func() bool { return answers("http://" + address + "/healthz") },
 	})
 }
+
+// plain is an environment in which nothing of the user's, such as a proxy, stands
+// in the way.
+func (s *stage) plain() []string { return []string{"HOME=" + s.dir} }
 
 // write makes a configuration file.
 func (s *stage) write(file, address string, given settings) error {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -49,48 +50,62 @@ func broker(arguments []string) error {
 
 // throughKafka runs the two configurations that are ready for it: one collector
 // receives, two notify, and the broker is between them. Each is killed in turn.
-func throughKafka(ctx context.Context, s *stage) error {
-	s.sink.feel(uneven)
+// more are settings of those that notify.
+func throughKafka(more []string) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		s.sink.feel(uneven)
+		between, err := s.broker(ctx)
+		if err != nil {
+			return err
+		}
+		notifiers := make([]*process, 2)
+		for i := range notifiers {
+			if notifiers[i], err = s.ready(ctx, fmt.Sprintf("notify-%d", i+1), "kafka-notify.yaml", between.address, more...); err != nil {
+				return err
+			}
+		}
+		front, err := s.ready(ctx, "receive", "kafka-receive.yaml", between.address)
+		if err != nil {
+			return err
+		}
+		rounds := 2
+		if !s.full {
+			rounds = 1
+		}
+		return s.flow(ctx, front.address, func() error {
+			for range rounds {
+				if err := s.killInTurn(ctx, between, notifiers[0], front); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func (s *stage) broker(ctx context.Context) (*process, error) {
 	port, err := freePort()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	between, err := s.add(ctx, &process{
+	return s.add(ctx, &process{
 		name:    brokerCommand,
 		address: loopback(port),
 		command: func() *exec.Cmd { return s.own(brokerCommand, strconv.Itoa(port), filepath.Join(s.dir, "broker")) },
 		ready:   func() bool { return listens(loopback(port)) },
 	})
-	if err != nil {
-		return err
-	}
-	notifiers := make([]*process, 2)
-	for i := range notifiers {
-		if notifiers[i], err = s.ready(ctx, fmt.Sprintf("notify-%d", i+1), "kafka-notify.yaml", between.address); err != nil {
+}
+
+func (s *stage) killInTurn(ctx context.Context, processes ...*process) error {
+	for _, p := range processes {
+		pause(ctx, s.moment(s.pick(10*time.Second, 2*time.Second)))
+		p.kill()
+		pause(ctx, s.moment(s.pick(5*time.Second, time.Second)))
+		if err := p.start(ctx); err != nil {
 			return err
 		}
 	}
-	front, err := s.ready(ctx, "receive", "kafka-receive.yaml", between.address)
-	if err != nil {
-		return err
-	}
-	rounds := 2
-	if !s.full {
-		rounds = 1
-	}
-	return s.flow(ctx, front.address, func() error {
-		for range rounds {
-			for _, p := range []*process{between, notifiers[0], front} {
-				pause(ctx, s.moment(s.pick(10*time.Second, 2*time.Second)))
-				p.kill()
-				pause(ctx, s.moment(s.pick(5*time.Second, time.Second)))
-				if err := p.start(ctx); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	return nil
 }
 
 // hasty makes the configurations try again sooner, so that a row takes no
@@ -111,7 +126,7 @@ var hasty = map[string][]string{
 
 // ready starts a collector on a configuration of the folder config, as it is
 // there: what differs from place to place comes from the environment.
-func (s *stage) ready(ctx context.Context, name, config, broker string) (*process, error) {
+func (s *stage) ready(ctx context.Context, name, config, broker string, more ...string) (*process, error) {
 	events, err := freePort()
 	if err != nil {
 		return nil, err
@@ -125,7 +140,7 @@ func (s *stage) ready(ctx context.Context, name, config, broker string) (*proces
 		return nil, err
 	}
 	arguments := []string{"--config", filepath.Join(s.configs, config)}
-	for _, override := range hasty[config] {
+	for _, override := range slices.Concat(hasty[config], more) {
 		arguments = append(arguments, "--config", "yaml:"+override)
 	}
 	return s.add(ctx, &process{
@@ -133,7 +148,7 @@ func (s *stage) ready(ctx context.Context, name, config, broker string) (*proces
 		address: loopback(events),
 		command: func() *exec.Cmd {
 			cmd := exec.Command(s.collector, arguments...)
-			cmd.Env = append(os.Environ(),
+			cmd.Env = append(s.plain(),
 				"FLUX_EVENT_ENDPOINT="+loopback(events), "HEALTH_ENDPOINT="+loopback(health),
 				"KAFKA_BROKER="+broker, "STORAGE_DIR="+storage, "NOTIFY_ADDRESS="+s.sink.url())
 			return cmd

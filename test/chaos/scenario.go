@@ -34,7 +34,8 @@ var scenarios = []scenario{
 	{"certificate expired and replaced", certificate, false},
 	{"name stops resolving", nameLost, false},
 	{"two collectors, second killed", chain, false},
-	{"through Kafka, each part killed", throughKafka, false},
+	{"through Kafka, each part killed", throughKafka(nil), false},
+	{"through Kafka, no queue behind it", throughKafka([]string{"exporters::flux_notify::sending_queue: {enabled: false}"}), false},
 }
 
 // killed kills the collector at random moments, in the middle of its work.
