@@ -176,6 +176,7 @@ func (e *notifyExporter) Start(ctx context.Context, host component.Host) error {
 		if err := putBackInFront(ctx, host, *e.config.QueueConfig.Get().StorageID, e.id); err != nil {
 			return err
 		}
+		host = newPatientHost(host, *e.config.QueueConfig.Get().StorageID, e.report.logger)
 	}
 	return e.queue.Start(ctx, host)
 }

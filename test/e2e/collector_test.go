@@ -141,11 +141,13 @@ func keys(m map[string]any) []string {
 	return names
 }
 
-// command is the collector with nothing of the test's environment. Its time
-// zone is an odd one: none of what it sends may depend on it.
+// command is the collector with nothing of the test's environment but a folder
+// for those of config/*.yaml that need one. Its time zone is an odd one: none of
+// what it sends may depend on it.
 func (c *collector) command(arguments ...string) *exec.Cmd {
 	command := exec.Command(binary, arguments...)
-	command.Env = []string{"HOME=" + filepath.Dir(c.config), "TZ=Asia/Kathmandu"}
+	folder := filepath.Dir(c.config)
+	command.Env = []string{"HOME=" + folder, "STORAGE_DIR=" + folder, "TZ=Asia/Kathmandu"}
 	command.Stdout, command.Stderr = c.printed, c.printed
 	return command
 }

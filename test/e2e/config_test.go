@@ -99,6 +99,21 @@ func TestConfigurationErrors(t *testing.T) {
 	}
 }
 
+// What is offered to copy from is right as it is.
+func TestReadyConfigurations(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../config/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			printed, code := newCollector(t).Run("validate", "--config", file)
+			assert.Zero(t, code, printed)
+		})
+	}
+}
+
 // The check says nothing where nothing is wrong.
 func TestValidConfiguration(t *testing.T) {
 	t.Parallel()
