@@ -119,13 +119,9 @@ func (v *vendor) Newest(ctx context.Context, s gitstatus.Status) (newest gitstat
 	last := 0
 	for skip := 0; ; skip += perPage {
 		query := url.Values{"latestOnly": {"true"}, "top": {strconv.Itoa(perPage)}, "skip": {strconv.Itoa(skip)}}
-		response, err := v.send(ctx, http.MethodGet, s.Commit, query.Encode(), nil)
-		if err != nil {
-			return newest, false, err
-		}
 		var page []git.GitStatus
-		if err := v.client.UnmarshalCollectionBody(response, &page); err != nil {
-			return newest, false, v.transport.Failure(ctx, err)
+		if err := v.send(ctx, http.MethodGet, s.Commit, query.Encode(), nil, &page); err != nil {
+			return newest, false, err
 		}
 		for _, there := range page {
 			id := value(there.Id)
@@ -156,13 +152,12 @@ func (v *vendor) Post(ctx context.Context, s gitstatus.Status) error {
 	if err != nil {
 		return notify.Permanentf("rendering", "the status cannot be written as JSON")
 	}
-	_, err = v.send(ctx, http.MethodPost, s.Commit, "", body)
-	return err
+	return v.send(ctx, http.MethodPost, s.Commit, "", body, nil)
 }
 
-// send does one request on the statuses of a commit. The transport has read the
-// body of the response.
-func (v *vendor) send(ctx context.Context, method, commit, query string, body []byte) (*http.Response, error) {
+// send does one request on the statuses of a commit. page is what is answered;
+// nil: that does not matter.
+func (v *vendor) send(ctx context.Context, method, commit, query string, body []byte, page *[]git.GitStatus) error {
 	address, contentType := v.commits+url.PathEscape(commit)+"/statuses", ""
 	if query != "" {
 		address += "?" + query
@@ -173,10 +168,17 @@ func (v *vendor) send(ctx context.Context, method, commit, query string, body []
 	}
 	req, err := v.client.CreateRequestMessage(ctx, method, address, version, reader, contentType, api.MediaTypeApplicationJson, nil)
 	if err != nil {
-		return nil, v.transport.Failure(ctx, errors.New("the request cannot be made"))
+		return v.transport.Failure(ctx, errors.New("the request cannot be made"))
 	}
 	response, err := v.client.SendRequest(req)
-	return response, v.transport.Failure(ctx, err)
+	if err != nil {
+		return v.transport.Failure(ctx, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if page == nil {
+		return nil
+	}
+	return v.transport.Failure(ctx, v.client.UnmarshalCollectionBody(response, page))
 }
 
 // Empty answers as the API of a repository without statuses: a row's OK.

@@ -3,7 +3,6 @@ package gitstatus_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -76,9 +75,10 @@ func told(t *testing.T, p *gitstatus.Provider, reason, severity string, second i
 func TestSkips(t *testing.T) {
 	t.Parallel()
 	const own = "kustomize.toolkit.fluxcd.io/"
+	severity := "info"
 	event := func(reason, revision string) *fluxevent.Event {
 		return &fluxevent.Event{
-			InvolvedObject: fluxevent.Object{Kind: "Kustomization", APIVersion: own + "v1"}, Reason: reason,
+			InvolvedObject: fluxevent.Object{Kind: "Kustomization", APIVersion: own + "v1"}, Reason: reason, Severity: severity,
 			Metadata: map[string]string{own + "revision": revision},
 		}
 	}
@@ -100,6 +100,14 @@ func TestSkips(t *testing.T) {
 			assert.Equal(t, c.rule, rule)
 		}
 	}
+	for _, severity = range []string{"trace", "warning", ""} {
+		rule, skip := gitstatus.Skips(event("ReconciliationSucceeded", commit))
+		assert.True(t, skip, severity)
+		assert.Equal(t, "no_state", rule)
+	}
+	severity = "error"
+	_, skip := gitstatus.Skips(event("ReconciliationFailed", commit))
+	assert.False(t, skip)
 }
 
 func TestIdentity(t *testing.T) {
@@ -262,5 +270,5 @@ func TestNotAStatus(t *testing.T) {
 	require.ErrorAs(t, provider(t, &vendor{}, nil).Deliver(t.Context(), notify.Payload{Body: []byte("{")}), &e)
 	assert.Equal(t, notify.Permanent, e.Class)
 	var syntax *json.SyntaxError
-	assert.True(t, errors.As(e, &syntax))
+	assert.ErrorAs(t, e, &syntax)
 }

@@ -19,6 +19,7 @@ type azurePage struct {
 // AzureDevOps is https://learn.microsoft.com/rest/api/azure/devops/git/statuses. It
 // lists the oldest first.
 func AzureDevOps(tb testing.TB, s *Store) http.HandlerFunc {
+	tb.Helper()
 	const statuses = "/organization/project/_apis/git/repositories/repository/commits/{sha}/statuses"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statuses, func(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ const maxKey = 40
 
 // Bitbucket is https://developer.atlassian.com/cloud/bitbucket/rest/api-group-commit-statuses/.
 func Bitbucket(tb testing.TB, s *Store) http.HandlerFunc {
+	tb.Helper()
 	const builds = "/2.0/repositories/workspace/repository/commit/{sha}/statuses/build"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+builds+"/{key}", func(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,7 @@ type serverBuild struct {
 // BitbucketServer is
 // https://developer.atlassian.com/server/bitbucket/rest/v807/api-group-builds-and-deployments/.
 func BitbucketServer(tb testing.TB, s *Store) http.HandlerFunc {
+	tb.Helper()
 	const builds = "/rest/api/latest/projects/project/repos/repository/commits/{sha}/builds"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+builds, func(w http.ResponseWriter, r *http.Request) {

@@ -15,6 +15,7 @@ import (
 // It knows the order of statuses by the second, of which two fall into one here,
 // and lists those of one second the oldest first.
 func Gitea(tb testing.TB, s *Store) http.HandlerFunc {
+	tb.Helper()
 	const repository = "/api/v1/repos/owner/repository"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+repository+"/commits/{sha}/statuses", func(w http.ResponseWriter, r *http.Request) {

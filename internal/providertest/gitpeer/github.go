@@ -19,6 +19,7 @@ type gitHubStatus struct {
 // GitHub is https://docs.github.com/en/rest/commits/statuses, as an Enterprise
 // server has it.
 func GitHub(tb testing.TB, s *Store) http.HandlerFunc {
+	tb.Helper()
 	const repository = "/api/v3/repos/owner/repository"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+repository+"/commits/{sha}/statuses", func(w http.ResponseWriter, r *http.Request) {

@@ -20,6 +20,7 @@ type gitLabStatus struct {
 // GitLab is https://docs.gitlab.com/api/commits/#commit-status. It lists the
 // oldest first, as versions before 17.8 cannot be talked out of.
 func GitLab(tb testing.TB, s *Store) http.HandlerFunc {
+	tb.Helper()
 	const project = "/api/v4/projects/{project}"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+project+"/repository/commits/{sha}/statuses", func(w http.ResponseWriter, r *http.Request) {

@@ -126,14 +126,17 @@ func (l lost) WriteHeader(int)             {}
 
 // Refuse fails the test for a request that no client of this API would make.
 func Refuse(tb testing.TB, w http.ResponseWriter, r *http.Request) {
+	tb.Helper()
 	tb.Errorf("not of this API: %s %s", r.Method, r.URL)
 	http.NotFound(w, r)
 }
 
 // Decode reads a JSON body strictly.
 func Decode(tb testing.TB, r *http.Request, into any) bool {
+	tb.Helper()
 	raw, err := io.ReadAll(r.Body)
-	if !assert.NoError(tb, err) {
+	if err != nil {
+		tb.Errorf("the body cannot be read: %v", err)
 		return false
 	}
 	assert.True(tb, strings.HasPrefix(r.Header.Get("Content-Type"), "application/json"), "Content-Type %q", r.Header.Get("Content-Type"))
@@ -144,8 +147,11 @@ func Decode(tb testing.TB, r *http.Request, into any) bool {
 
 // Answer writes JSON.
 func Answer(tb testing.TB, w http.ResponseWriter, status int, body any) {
+	tb.Helper()
 	raw, err := json.Marshal(body)
-	assert.NoError(tb, err)
+	if err != nil {
+		tb.Errorf("the answer is no JSON: %v", err)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(raw)
@@ -157,6 +163,7 @@ const MaxPage = 7
 
 // Page cuts the page that a request asks for out of a list.
 func Page[T any](tb testing.TB, r *http.Request, all []T, size string) (page []T, number int, more bool) {
+	tb.Helper()
 	number = 1
 	if s := r.URL.Query().Get("page"); s != "" {
 		var err error
