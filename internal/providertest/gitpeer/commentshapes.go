@@ -34,6 +34,7 @@ func asLogin(c Comment) comment {
 }
 
 func id(tb testing.TB, r *http.Request) int64 {
+	tb.Helper()
 	n, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	assert.NoError(tb, err)
 	return n
@@ -41,6 +42,7 @@ func id(tb testing.TB, r *http.Request) int64 {
 
 // edit answers a change of a comment.
 func edit(tb testing.TB, c *Comments, w http.ResponseWriter, r *http.Request, as func(Comment) comment) {
+	tb.Helper()
 	var said body
 	if !Decode(tb, r, &said) {
 		return
@@ -55,6 +57,7 @@ func edit(tb testing.TB, c *Comments, w http.ResponseWriter, r *http.Request, as
 
 // add answers a new comment.
 func add(tb testing.TB, c *Comments, w http.ResponseWriter, r *http.Request, as func(Comment) comment) {
+	tb.Helper()
 	var said body
 	if Decode(tb, r, &said) {
 		Answer(tb, w, http.StatusCreated, as(c.Add(r.PathValue("request"), Self, said.Body)))
