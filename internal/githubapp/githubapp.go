@@ -6,7 +6,6 @@ package githubapp
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -107,7 +106,7 @@ func (a *App) Authorize(ctx context.Context) (string, error) {
 	token, err := installation.Token(ctx)
 	if err != nil {
 		failed := a.transport.Failure(ctx, err)
-		if notFound(failed) {
+		if httpsend.NotFound(failed) {
 			a.forget() // the App may have been installed anew
 		}
 		return "", failed
@@ -132,7 +131,7 @@ func (a *App) find(ctx context.Context) (*ghinstallation.Transport, error) {
 		return a.installation, nil
 	}
 	found, _, err := a.client.Apps.GetOrganizationInstallation(ctx, a.owner)
-	if notFound(err) {
+	if httpsend.NotFound(err) {
 		found, _, err = a.client.Apps.GetUserInstallation(ctx, a.owner)
 	}
 	if err != nil {
@@ -149,9 +148,4 @@ func (a *App) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.installation = nil
-}
-
-func notFound(err error) bool {
-	var e *notify.Error
-	return errors.As(err, &e) && e.Type == strconv.Itoa(http.StatusNotFound)
 }

@@ -42,8 +42,9 @@ const (
 	scope = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 )
 
-// maxText keeps the parts of a status to what every other vendor takes, in
-// characters: Microsoft writes no limit down.
+// maxText bounds the parts of a status, in characters, as other vendors do:
+// Microsoft writes no limit down
+// (https://learn.microsoft.com/rest/api/azure/devops/git/statuses/create#gitstatus).
 const maxText = 255
 
 // genre is Flux's, with the alert's summary after it.

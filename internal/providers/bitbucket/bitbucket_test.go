@@ -128,7 +128,6 @@ func TestWhatIsThere(t *testing.T) {
 		`{"key":"` + key + `","state":"SUCCESSFUL","description":"reconciliation failed"}`:                                      1,
 		`{"key":"` + key + `","state":"FAILED","description":"progressing"}`:                                                    1,
 		`{"key":"` + key + `","state":"FAILED","description":null}`:                                                             1,
-		`{"key":"` + key + `-other","state":"FAILED","description":"reconciliation failed"}`:                                    1,
 		`{}`: 1,
 	} {
 		written := 0

@@ -27,14 +27,7 @@ func TestRealGitea(t *testing.T) {
 
 	tell := func(object, reason, severity string, second int) {
 		t.Helper()
-		e := providertest.Event(t, "kustomization-commit-status")
-		e.InvolvedObject.Name, e.Reason, e.Severity = object, reason, severity
-		e.Metadata["kustomize.toolkit.fluxcd.io/revision"] = "main@sha1:" + server.Commit
-		e.Timestamp.Time = providertest.Observed.Add(time.Duration(second) * time.Second)
-		payloads, err := p.Render(providertest.Notification(t, e))
-		require.NoError(t, err)
-		require.Len(t, payloads, 1)
-		require.NoError(t, p.Deliver(t.Context(), payloads[0]))
+		tellOf(t, p, server.Commit, object, reason, severity, second)
 	}
 	for i := range 5 {
 		object := fmt.Sprint("app-", i)
@@ -51,22 +44,13 @@ func TestRealGitea(t *testing.T) {
 	require.NoError(t, err)
 	tell("app-0", "ReconciliationSucceeded", "info", 4)
 
-	var told []string
-	for page := 1; page != 0; {
-		statuses, response, err := server.SDK.ListStatuses("flux", "fleet", server.Commit, api.ListStatusesOption{ListOptions: api.ListOptions{Page: page}})
-		require.NoError(t, err)
-		for _, s := range statuses {
-			told = append(told, fmt.Sprintf("%s %s %s", s.Context, s.State, s.Description))
-		}
-		page = response.NextPage
-	}
 	var want []string
 	for i := range 5 {
 		for _, s := range []string{"pending progressing", "failure health check failed", "success reconciliation succeeded"} {
 			want = append(want, fmt.Sprintf("kustomization/app-%d/prod %s", i, s))
 		}
 	}
-	assert.ElementsMatch(t, want, told)
+	assert.ElementsMatch(t, want, told(t, server))
 	combined, _, err := server.SDK.GetCombinedStatus("flux", "fleet", server.Commit)
 	require.NoError(t, err)
 	assert.Equal(t, api.StatusSuccess, combined.State)
@@ -78,4 +62,31 @@ func TestRealGitea(t *testing.T) {
 	require.ErrorAs(t, deliver(t, p), &e)
 	assert.Equal(t, notify.Permanent, e.Class)
 	assert.Contains(t, e.Error(), "scope")
+}
+
+// tellOf delivers an event of a commit.
+func tellOf(t *testing.T, p notify.Provider, commit, object, reason, severity string, second int) {
+	t.Helper()
+	e := providertest.Event(t, "kustomization-commit-status")
+	e.InvolvedObject.Name, e.Reason, e.Severity = object, reason, severity
+	e.Metadata["kustomize.toolkit.fluxcd.io/revision"] = "main@sha1:" + commit
+	e.Timestamp.Time = providertest.Observed.Add(time.Duration(second) * time.Second)
+	payloads, err := p.Render(providertest.Notification(t, e))
+	require.NoError(t, err)
+	require.Len(t, payloads, 1)
+	require.NoError(t, p.Deliver(t.Context(), payloads[0]))
+}
+
+// told is every status of the server's commit.
+func told(t *testing.T, server *gitpeer.RealGitea) (all []string) {
+	t.Helper()
+	for page := 1; page != 0; {
+		statuses, response, err := server.SDK.ListStatuses("flux", "fleet", server.Commit, api.ListStatusesOption{ListOptions: api.ListOptions{Page: page}})
+		require.NoError(t, err)
+		for _, s := range statuses {
+			all = append(all, fmt.Sprintf("%s %s %s", s.Context, s.State, s.Description))
+		}
+		page = response.NextPage
+	}
+	return all
 }

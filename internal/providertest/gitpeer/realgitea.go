@@ -17,33 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RealGitea is a server on a socket, with a repository of one commit.
-type RealGitea struct {
-	// Client comes to the server, whatever the host.
-	Client *http.Client
-	// SDK speaks as the account flux, which may do everything.
-	SDK *api.Client
-	// Commit is the hash of the only commit of flux/fleet.
-	Commit string
-
-	binary, config string
-}
-
-// StartGitea makes one in a folder of the test, where there is a program for it.
-func StartGitea(t *testing.T) *RealGitea {
-	t.Helper()
-	binary, err := exec.LookPath("gitea")
-	if err != nil {
-		t.Skip("a server to tell needs gitea on PATH, from https://dl.gitea.com/gitea")
-	}
-	dir, err := os.MkdirTemp("", "gitea") // a socket's path has to be short
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	me, err := user.Current()
-	require.NoError(t, err)
-	g := &RealGitea{binary: binary, config: filepath.Join(dir, "app.ini")}
-	socket := filepath.Join(dir, "socket")
-	require.NoError(t, os.WriteFile(g.config, []byte(strings.NewReplacer("DIR", dir, "SOCKET", socket, "ME", me.Username).Replace(`
+// appINI is a server without anything that it could do without.
+const appINI = `
 RUN_USER = ME
 RUN_MODE = prod
 I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true
@@ -71,7 +46,35 @@ ENABLED = false
 MODE = console
 LEVEL = error
 ROOT_PATH = DIR/log
-`)), 0o600))
+`
+
+// RealGitea is a server on a socket, with a repository of one commit.
+type RealGitea struct {
+	// Client comes to the server, whatever the host.
+	Client *http.Client
+	// SDK speaks as the account flux, which may do everything.
+	SDK *api.Client
+	// Commit is the hash of the only commit of flux/fleet.
+	Commit string
+
+	binary, config string
+}
+
+// StartGitea makes one in a folder of the test, where there is a program for it.
+func StartGitea(t *testing.T) *RealGitea {
+	t.Helper()
+	binary, err := exec.LookPath("gitea")
+	if err != nil {
+		t.Skip("a server to tell needs gitea on PATH, from https://dl.gitea.com/gitea")
+	}
+	dir, err := os.MkdirTemp("", "gitea") // a socket's path has to be short
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	me, err := user.Current()
+	require.NoError(t, err)
+	g := &RealGitea{binary: binary, config: filepath.Join(dir, "app.ini")}
+	socket := filepath.Join(dir, "socket")
+	require.NoError(t, os.WriteFile(g.config, []byte(strings.NewReplacer("DIR", dir, "SOCKET", socket, "ME", me.Username).Replace(appINI)), 0o600))
 	g.run(t, "migrate")
 	g.run(t, "admin", "user", "create", "--username", "flux", "--password", "sample-password-1", "--email", "flux@example.com", "--must-change-password=false")
 	token := g.Token(t, "all")
