@@ -155,6 +155,7 @@ func GiteaWhole(tb testing.TB, c *Comments) http.HandlerFunc {
 }
 
 func giteaComments(tb testing.TB, c *Comments, cut func(*http.Request, []comment) []comment) http.HandlerFunc {
+	tb.Helper()
 	const repository = "/api/v1/repos/owner/repository"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/user", func(w http.ResponseWriter, _ *http.Request) {
