@@ -3,7 +3,6 @@ package gitcomment_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
 	"strings"
 	"sync"
@@ -414,5 +413,5 @@ func TestNotAComment(t *testing.T) {
 	require.ErrorAs(t, provider(t, &vendor{}, nil).Deliver(t.Context(), notify.Payload{Body: []byte("{")}), &e)
 	assert.Equal(t, notify.Permanent, e.Class)
 	var syntax *json.SyntaxError
-	assert.True(t, errors.As(e, &syntax))
+	assert.ErrorAs(t, e, &syntax)
 }

@@ -34,6 +34,7 @@ func asLogin(c Comment) comment {
 }
 
 func id(tb testing.TB, r *http.Request) int64 {
+	tb.Helper()
 	n, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	assert.NoError(tb, err)
 	return n
@@ -41,6 +42,7 @@ func id(tb testing.TB, r *http.Request) int64 {
 
 // edit answers a change of a comment.
 func edit(tb testing.TB, c *Comments, w http.ResponseWriter, r *http.Request, as func(Comment) comment) {
+	tb.Helper()
 	var said body
 	if !Decode(tb, r, &said) {
 		return
@@ -55,6 +57,7 @@ func edit(tb testing.TB, c *Comments, w http.ResponseWriter, r *http.Request, as
 
 // add answers a new comment.
 func add(tb testing.TB, c *Comments, w http.ResponseWriter, r *http.Request, as func(Comment) comment) {
+	tb.Helper()
 	var said body
 	if Decode(tb, r, &said) {
 		Answer(tb, w, http.StatusCreated, as(c.Add(r.PathValue("request"), Self, said.Body)))
@@ -73,6 +76,7 @@ func all(c *Comments, request string, as func(Comment) comment) []comment {
 // GitHubComments is https://docs.github.com/en/rest/issues/comments, as an
 // Enterprise server has it. Names are the same in any case.
 func GitHubComments(tb testing.TB, c *Comments) http.HandlerFunc {
+	tb.Helper()
 	const repository = "/api/v3/repos/owner/repository"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v3/user", func(w http.ResponseWriter, _ *http.Request) {
@@ -102,6 +106,7 @@ func GitHubComments(tb testing.TB, c *Comments) http.HandlerFunc {
 // empty at the end of a note is not kept, nor is a line that is a command, which
 // no note of ours may have.
 func GitLabComments(tb testing.TB, c *Comments) http.HandlerFunc {
+	tb.Helper()
 	const project = "/api/v4/projects/{project}"
 	as := func(there Comment) comment {
 		assert.NotRegexp(tb, `(?m)^/[a-z]`, there.Body, "a quick action")
@@ -135,6 +140,7 @@ func GitLabComments(tb testing.TB, c *Comments) http.HandlerFunc {
 // their number without a link to the next; a server that gives all at once is
 // played by GiteaWhole.
 func GiteaComments(tb testing.TB, c *Comments) http.HandlerFunc {
+	tb.Helper()
 	return giteaComments(tb, c, func(r *http.Request, listed []comment) []comment {
 		page, _, _ := Page(tb, r, listed, "limit")
 		return page
@@ -144,10 +150,12 @@ func GiteaComments(tb testing.TB, c *Comments) http.HandlerFunc {
 // GiteaWhole lists all comments at once, whatever is asked for, as Gitea 1.25
 // does.
 func GiteaWhole(tb testing.TB, c *Comments) http.HandlerFunc {
+	tb.Helper()
 	return giteaComments(tb, c, func(_ *http.Request, listed []comment) []comment { return listed })
 }
 
 func giteaComments(tb testing.TB, c *Comments, cut func(*http.Request, []comment) []comment) http.HandlerFunc {
+	tb.Helper()
 	const repository = "/api/v1/repos/owner/repository"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/user", func(w http.ResponseWriter, _ *http.Request) {
