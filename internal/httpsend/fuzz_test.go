@@ -46,9 +46,10 @@ func FuzzRedaction(f *testing.F) {
 	f.Add("aaaaaa", "aaa", "aaa")
 	f.Add("[REDACTED]", "", "")
 	f.Add("s3cr3t\xff\xfe", "\xff", "\x00")
+	standIns := masked + withheld
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
 		secret = strings.TrimSpace(secret)
-		if len(secret) < minMask || !utf8.ValidString(secret) || strings.Contains(masked+withheld, secret) {
+		if len(secret) < minMask || !utf8.ValidString(secret) || strings.Contains(standIns, secret) {
 			t.Skip("too short to be one, or part of what stands for it")
 		}
 		r := newRedactor(notify.Settings{Token: secret, Address: "https://example.com"}, &url.URL{Scheme: "https", Host: "example.com"})
