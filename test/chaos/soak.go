@@ -53,7 +53,7 @@ func soak(ctx context.Context, o options, w watch) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d events/s over ten provider types for %s, queues on disk\n", w.rate, w.length)
+	fmt.Printf("%d events/s over ten provider types for %s, queues on disk; p50 and p99: from 202 to the arrival, 0 where that came first\n", w.rate, w.length)
 	flat, err := s.steady(ctx, c, metrics, w)
 	if err == nil && !flat {
 		err = errNotFlat
