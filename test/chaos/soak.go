@@ -154,7 +154,7 @@ func burst(ctx context.Context, o options, size int) error {
 	s.drain(ctx)
 	count := s.ledger.count()
 	fmt.Printf("burst of %d: all accepted after %.1f s with %d answers 503; arrived %d after %.1f s, twice %d, lost %d; RSS %.0f MiB at most\n",
-		size, accepted.Seconds(), count.refused, count.arrived, time.Since(begun).Seconds(), count.twice, count.lost, c.peak)
+		size, accepted.Seconds(), count.refused, count.arrived, time.Since(begun).Seconds(), count.twice, count.lost, c.highest())
 	return s.verdict()
 }
 
