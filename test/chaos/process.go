@@ -149,6 +149,13 @@ func (p *process) measure() (rss float64) {
 	return rss / 1024
 }
 
+// highest is the largest that was measured, in MiB.
+func (p *process) highest() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.peak
+}
+
 // status is a number from what Linux says of a process.
 func status(pid int, key string) (float64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))

@@ -70,7 +70,7 @@ func (row scenario) perform(ctx context.Context, o options, forget bool) result 
 	r := result{name: row.name, count: s.ledger.count(), notes: s.notes, err: err}
 	for _, p := range s.processes {
 		if p.name != brokerCommand {
-			r.peak += p.peak
+			r.peak += p.highest()
 		}
 	}
 	return r
