@@ -37,8 +37,16 @@ type Config struct {
 	Username string              `mapstructure:"username"`
 	Password configopaque.String `mapstructure:"password"`
 	Token    configopaque.String `mapstructure:"token"`
-	// SecretDir is a mounted Kubernetes Secret whose keys override settings.
-	SecretDir string `mapstructure:"secret_dir"`
+	// SecretDir is a mounted Kubernetes Secret whose keys override settings,
+	// Secret the same in the configuration, for who makes configurations.
+	SecretDir string                         `mapstructure:"secret_dir"`
+	Secret    map[string]configopaque.String `mapstructure:"secret"`
+	// CertSecretDir and CertSecret have the certificates alone.
+	CertSecretDir string                         `mapstructure:"cert_secret_dir"`
+	CertSecret    map[string]configopaque.String `mapstructure:"cert_secret"`
+	// ProxySecretDir and ProxySecret have the proxy: address, username, password.
+	ProxySecretDir string                         `mapstructure:"proxy_secret_dir"`
+	ProxySecret    map[string]configopaque.String `mapstructure:"proxy_secret"`
 	// UID is the provider's identity. Default: derived from the component's ID;
 	// set to nothing, it is empty, as that of a Provider without one.
 	UID *string `mapstructure:"uid"`

@@ -96,9 +96,9 @@ func TestValidateSaysWhatWouldBeRight(t *testing.T) {
 		{name: "severity", yaml: withAlert(map[string]any{"event_severity": "warning"}), message: `alerts::0: event_severity: "warning" is not one of info (every event), error`},
 		{name: "source", yaml: withAlert(map[string]any{"event_sources": []any{map[string]any{"name": "a"}}}), message: "alerts::0::event_sources::0: kind: must be set"},
 		{name: "no folder", yaml: map[string]any{"type": "generic", "address": "https://example.com", "secret_dir": "/does/not/exist"}, message: "secret_dir: cannot be read: open /does/not/exist"},
-		{name: "broken CA", yaml: map[string]any{"type": "generic", "address": "https://example.com"}, secret: map[string]string{"ca.crt": "x"}, message: "secret_dir: file ca.crt: holds no certificate in PEM form"},
-		{name: "half a key pair", yaml: map[string]any{"type": "generic", "address": "https://example.com"}, secret: map[string]string{"tls.crt": "x"}, message: "secret_dir: files tls.crt and tls.key: one is missing"},
-		{name: "headers that are none", yaml: map[string]any{"type": "generic", "address": "https://example.com"}, secret: map[string]string{"headers": "X-A: [1]"}, message: "secret_dir: file headers: the value of X-A is not a text or a number"},
+		{name: "broken CA", yaml: map[string]any{"type": "generic", "address": "https://example.com"}, secret: map[string]string{"ca.crt": "x"}, message: "secret_dir: ca.crt: holds no certificate in PEM form"},
+		{name: "half a key pair", yaml: map[string]any{"type": "generic", "address": "https://example.com"}, secret: map[string]string{"tls.crt": "x"}, message: "secret_dir: tls.crt, tls.key: one is missing"},
+		{name: "headers that are none", yaml: map[string]any{"type": "generic", "address": "https://example.com"}, secret: map[string]string{"headers": "X-A: [1]"}, message: "secret_dir: headers: the value of X-A is not a text or a number"},
 		{name: "nkey", yaml: map[string]any{"type": "nats", "address": "nats://localhost", "channel": "a"}, secret: map[string]string{"nkey": "secret-seed"}, message: "nkey: is not an nkey seed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func FuzzSecret(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s: the sample: %v", row.Type, err)
 			}
-			if err = r.apply(secret, row); err == nil {
+			if err = r.apply("secret_dir", secret, row); err == nil {
 				err = r.checkProxy()
 			}
 			if err == nil {

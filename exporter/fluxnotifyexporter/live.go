@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
 	"go.uber.org/zap"
 
+	"github.com/fluxnotify/otelcol-flux/internal/filewatch"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
@@ -34,7 +35,7 @@ type current struct {
 	width  int
 
 	extensions map[component.ID]component.Component
-	watcher    *secretdir.Watcher
+	watchers   []*filewatch.Watcher
 
 	reloading sync.Mutex
 	from      resolved // what the provider in use was made of
@@ -64,17 +65,21 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	c.from = r
-	if c.config.SecretDir == "" {
-		return nil
+	dirs := c.config.secretDirs()
+	for key, dir := range dirs {
+		if exposed := secretdir.Exposed(dir); len(exposed) > 0 {
+			c.set.Logger.Warn("everybody on this machine may read files of "+key+": take the right from them, or give the mounted Secret the defaultMode 0440 and the pod an fsGroup",
+				zap.String(key, dir), zap.Strings("files", exposed))
+		}
+		watcher, err := filewatch.Watch(dir, c.reload)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		c.watchers = append(c.watchers, watcher)
 	}
-	if exposed := secretdir.Exposed(c.config.SecretDir); len(exposed) > 0 {
-		c.set.Logger.Warn("everybody on this machine may read files of secret_dir: take the right from them, or give the mounted Secret the defaultMode 0440 and the pod an fsGroup",
-			zap.String("secret_dir", c.config.SecretDir), zap.Strings("files", exposed))
+	if len(dirs) > 0 {
+		c.reload() // they may have changed between the reading and the watch
 	}
-	if c.watcher, err = secretdir.Watch(c.config.SecretDir, c.reload); err != nil {
-		return fmt.Errorf("secret_dir: %w", err)
-	}
-	c.reload() // it may have changed between the reading and the watch
 	return nil
 }
 
@@ -111,7 +116,7 @@ func (c *current) reload() {
 	old := c.instance
 	c.instance = next
 	c.mu.Unlock()
-	c.set.Logger.Info("the changed secret is in use", zap.String("secret_dir", c.config.SecretDir))
+	c.set.Logger.Info("the changed secret is in use")
 	c.retired.Go(func() { c.retire(context.Background(), old) })
 }
 
@@ -169,10 +174,10 @@ func (c *current) retire(ctx context.Context, i *instance) {
 
 func (c *current) shutdown(ctx context.Context) error {
 	var err error
-	if c.watcher != nil {
-		err = c.watcher.Close()
-		c.watcher = nil
+	for _, watcher := range c.watchers {
+		err = errors.Join(err, watcher.Close())
 	}
+	c.watchers = nil
 	c.retired.Wait()
 	c.mu.Lock()
 	last := c.instance

@@ -32,8 +32,8 @@ type resolved struct {
 	warnings []string
 }
 
-// resolve reads the secret folder, if there is one. Whatever is broken in it is
-// an error that names the file; what is merely missing is left to the settings.
+// resolve puts the values of the secrets in place. Whatever is broken in one is
+// an error that names the key; what is merely missing is left to the settings.
 func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 	r := resolved{
 		settings: notify.Settings{
@@ -58,19 +58,13 @@ func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 		}
 	}
 	r.client.Headers = nil // the provider sets them, where it means to
-	if c.SecretDir != "" {
-		secret, err := secretdir.Read(c.SecretDir)
-		if err != nil {
-			return resolved{}, fmt.Errorf("secret_dir: %w", err)
-		}
-		if err := r.apply(secret, row); err != nil {
-			return resolved{}, fmt.Errorf("secret_dir: %w", err)
-		}
+	if err := r.applySecrets(c, row); err != nil {
+		return resolved{}, err
 	}
 	if err := r.checkProxy(); err != nil {
 		return resolved{}, err
 	}
-	if err := r.checkRequired(row, c.SecretDir); err != nil {
+	if err := r.checkRequired(row, c); err != nil {
 		return resolved{}, err
 	}
 	var none configtls.ClientConfig
@@ -81,7 +75,7 @@ func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 
 // apply lets the keys of a secret override settings. Those that the type does
 // not use are ignored, as in Flux: a Secret may serve several readers.
-func (r *resolved) apply(secret secretdir.Secret, row providers.Row) error {
+func (r *resolved) apply(of string, secret secretdir.Secret, row providers.Row) error {
 	s := &r.settings
 	for _, key := range []struct {
 		name   string
@@ -110,10 +104,10 @@ func (r *resolved) apply(secret secretdir.Secret, row providers.Row) error {
 	}
 	if value, ok := secret["headers"]; ok && row.Headers != providers.Unused {
 		if err := r.addHeaders(value); err != nil {
-			return fmt.Errorf("file headers: %w", err)
+			return fmt.Errorf("headers: %w", err)
 		}
 	}
-	return r.applyTLS(secret)
+	return r.applyTLS(of, secret)
 }
 
 // trimmed drops the white space that editors and shells leave around a value.
@@ -165,11 +159,11 @@ var deprecatedTLS = []struct{ old, name string }{
 	{"keyFile", "tls.key"},
 }
 
-func (r *resolved) applyTLS(secret secretdir.Secret) error {
+func (r *resolved) applyTLS(of string, secret secretdir.Secret) error {
 	pem := map[string][]byte{}
 	for _, key := range deprecatedTLS {
 		if value, ok := secret[key.old]; ok {
-			r.warnings = append(r.warnings, fmt.Sprintf("secret_dir: the key %s is deprecated, call it %s", key.old, key.name))
+			r.warnings = append(r.warnings, fmt.Sprintf("%s: the key %s is deprecated, call it %s", of, key.old, key.name))
 			pem[key.name] = value
 		}
 		if value, ok := secret[key.name]; ok {
@@ -179,7 +173,7 @@ func (r *resolved) applyTLS(secret secretdir.Secret) error {
 	target := &r.client.TLS
 	if ca, ok := pem["ca.crt"]; ok {
 		if !x509.NewCertPool().AppendCertsFromPEM(ca) {
-			return errors.New("file ca.crt: holds no certificate in PEM form")
+			return errors.New("ca.crt: holds no certificate in PEM form")
 		}
 		target.CAFile, target.CAPem = "", configopaque.String(ca)
 	}
@@ -187,10 +181,10 @@ func (r *resolved) applyTLS(secret secretdir.Secret) error {
 	key, hasKey := pem["tls.key"]
 	switch {
 	case hasCert != hasKey:
-		return errors.New("files tls.crt and tls.key: one is missing, they go together")
+		return errors.New("tls.crt, tls.key: one is missing, they go together")
 	case hasCert:
 		if _, err := tls.X509KeyPair(cert, key); err != nil {
-			return errors.New("files tls.crt and tls.key: are not a certificate and its key in PEM form")
+			return errors.New("tls.crt, tls.key: are not a certificate and its key in PEM form")
 		}
 		target.CertFile, target.CertPem = "", configopaque.String(cert)
 		target.KeyFile, target.KeyPem = "", configopaque.String(key)
@@ -204,13 +198,13 @@ func (r *resolved) checkProxy() error {
 	}
 	u, err := url.Parse(r.client.ProxyURL)
 	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-		return errors.New("proxy_url: must be a URL such as http://proxy.example.com:3128 (the key proxy of secret_dir overrides it)")
+		return errors.New("proxy_url: must be a URL such as http://proxy.example.com:3128 (a secret overrides it)")
 	}
 	return nil
 }
 
 // checkRequired refuses what can never work, and notes what cannot work yet.
-func (r *resolved) checkRequired(row providers.Row, secretDir string) error {
+func (r *resolved) checkRequired(row providers.Row, c *Config) error {
 	var errs []error
 	for _, s := range []struct {
 		key, value string
@@ -227,8 +221,11 @@ func (r *resolved) checkRequired(row providers.Row, secretDir string) error {
 			continue
 		}
 		hint := ""
-		if s.inSecret && secretDir != "" {
+		switch {
+		case s.inSecret && c.SecretDir != "":
 			hint = ", here or as the file " + s.key + " of secret_dir"
+		case s.inSecret && len(c.Secret) > 0:
+			hint = ", here or as the key " + s.key + " of secret"
 		}
 		message := fmt.Sprintf("%s: must be set for the type %s%s", s.key, row.Type, hint)
 		switch s.use {

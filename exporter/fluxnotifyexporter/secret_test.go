@@ -114,7 +114,7 @@ func TestABrokenRotationKeepsWhatWorked(t *testing.T) {
 	assert.Equal(t, "7", a.header.Get("X-Number"))
 	assert.Equal(t, signature("good-token", a.body), a.header.Get("X-Signature"))
 	warning := e.logs.FilterLevelExact(zap.WarnLevel).All()[0]
-	assert.Contains(t, fmt.Sprint(warning.ContextMap()["error"]), "file headers")
+	assert.Contains(t, fmt.Sprint(warning.ContextMap()["error"]), "secret_dir: headers")
 }
 
 func TestTheKeyOfASignatureIsBytes(t *testing.T) {

@@ -1,4 +1,4 @@
-package secretdir
+package filewatch
 
 import (
 	"os"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 const (
@@ -22,22 +23,54 @@ const (
 // is true only if the last change was reported.
 type reader struct {
 	dir   string
+	name  string       // of the file in it that is read; token if empty
 	token atomic.Value // string; "(none)" when the folder could not be read
 	calls atomic.Int64
 }
 
 func (r *reader) changed() {
 	token := "(none)"
-	if secret, err := Read(r.dir); err == nil {
-		token = string(secret["token"])
+	if value, err := os.ReadFile(filepath.Join(r.dir, r.file())); err == nil {
+		token = string(value)
+	} else if _, err := os.Stat(r.dir); err == nil {
+		token = ""
 	}
 	r.token.Store(token)
 	r.calls.Add(1)
 }
 
+func (r *reader) file() string {
+	if r.name == "" {
+		return "token"
+	}
+	return r.name
+}
+
 func (r *reader) awaits(t *testing.T, token string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return r.token.Load() == token }, patience, tick, "%q is not reported", token)
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func write(t *testing.T, path, value string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(value), 0o600))
+}
+
+// mount lays a folder out as Kubernetes does: the files stand in a folder of
+// their own, to which ..data links, and every key links through that.
+func mount(t *testing.T, dir, version, token string) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+	write(t, filepath.Join(dir, version, "token"), token)
+	if _, err := os.Lstat(filepath.Join(dir, "token")); os.IsNotExist(err) {
+		require.NoError(t, os.Symlink(filepath.Join("..data", "token"), filepath.Join(dir, "token")))
+	}
+	require.NoError(t, os.Symlink(version, filepath.Join(dir, "..data_tmp")))
+	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
 }
 
 // watched watches a folder inside a folder of its own.
@@ -54,12 +87,12 @@ func watched(t *testing.T) (*reader, *Watcher) {
 func TestWatchKubernetesSwap(t *testing.T) {
 	t.Parallel()
 	r, _ := watched(t)
-	mount(t, r.dir, "..2026_03_21_20_20_20.1", map[string]string{"token": "one"})
+	mount(t, r.dir, "..2026_03_21_20_20_20.1", "one")
 	r.awaits(t, "one")
-	mount(t, r.dir, "..2026_03_21_20_21_20.2", map[string]string{"token": "two"})
+	mount(t, r.dir, "..2026_03_21_20_21_20.2", "two")
 	r.awaits(t, "two")
 	require.NoError(t, os.RemoveAll(filepath.Join(r.dir, "..2026_03_21_20_20_20.1")))
-	mount(t, r.dir, "..2026_03_21_20_22_20.3", map[string]string{"token": "three"})
+	mount(t, r.dir, "..2026_03_21_20_22_20.3", "three")
 	r.awaits(t, "three")
 }
 
@@ -193,4 +226,57 @@ func TestWatchRelativePath(t *testing.T) {
 	write(t, filepath.Join(dir, "token"), "relative")
 	r.awaits(t, "relative")
 	require.NoError(t, w.Close())
+}
+
+func TestWatchFoldersBelow(t *testing.T) {
+	t.Parallel()
+	r, _ := watched(t)
+	r.name = filepath.Join("team", "apps", "token")
+	below := filepath.Join(r.dir, "team", "apps")
+	for _, round := range []string{"first", "second"} {
+		require.NoError(t, os.MkdirAll(below, 0o700))
+		for _, version := range []string{"a", "b", "c"} {
+			write(t, filepath.Join(below, "token"), round+version)
+			r.awaits(t, round+version)
+		}
+		require.NoError(t, os.RemoveAll(filepath.Join(r.dir, "team")))
+		r.awaits(t, "")
+	}
+}
+
+func TestWatchFile(t *testing.T) {
+	t.Parallel()
+	r := &reader{dir: t.TempDir()}
+	token := filepath.Join(r.dir, "token")
+	mount(t, r.dir, "..1", "one")
+	w, err := Watch(token, r.changed)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, w.Close()) })
+	mount(t, r.dir, "..2", "two")
+	r.awaits(t, "two")
+	write(t, token+".tmp", "moved over")
+	require.NoError(t, os.Rename(token+".tmp", token))
+	r.awaits(t, "moved over")
+	write(t, token, "written over")
+	r.awaits(t, "written over")
+}
+
+// A folder may be a link to its version, as of Git checkouts beside each other.
+func TestWatchLinkToFolder(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	r := &reader{dir: filepath.Join(base, "current")}
+	for _, version := range []string{"one", "two"} {
+		require.NoError(t, os.Mkdir(filepath.Join(base, version), 0o700))
+		write(t, filepath.Join(base, version, "token"), version)
+	}
+	require.NoError(t, os.Symlink("one", r.dir))
+	w, err := Watch(r.dir, r.changed)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, w.Close()) })
+	require.NoError(t, os.Symlink("two", r.dir+".new"))
+	require.NoError(t, os.Rename(r.dir+".new", r.dir))
+	r.awaits(t, "two")
+	write(t, filepath.Join(base, "two", "token"), "changed")
+	r.awaits(t, "changed")
 }

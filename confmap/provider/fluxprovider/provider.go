@@ -1,0 +1,146 @@
+// Package fluxprovider gives Flux's Providers and Alerts to a collector as its
+// configuration: --config flux:./notifications/.
+package fluxprovider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.opentelemetry.io/collector/confmap"
+	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
+	"github.com/fluxnotify/otelcol-flux/internal/fluxmanifest"
+)
+
+const schemeName = "flux"
+
+// provider keeps, for every URI, the last configuration that was whole. A
+// collector that reloads has already stopped when it asks for the new one, and
+// ends if it gets an error: what is broken must not reach it.
+type provider struct {
+	logger *zap.Logger
+
+	mu   sync.Mutex
+	good map[string]map[string]any
+	// signalled tells that a change was reported and not yet retrieved. The
+	// resolver has room for one report: a second could block for ever.
+	signalled bool
+}
+
+// NewFactory makes the factory of the provider for the scheme flux.
+func NewFactory() confmap.ProviderFactory {
+	return confmap.NewProviderFactory(func(set confmap.ProviderSettings) confmap.Provider {
+		return &provider{logger: set.Logger, good: map[string]map[string]any{}}
+	})
+}
+
+var _ confmap.Provider = (*provider)(nil)
+
+// Scheme implements confmap.Provider.
+func (*provider) Scheme() string { return schemeName }
+
+// Shutdown implements confmap.Provider. The watches end with what was retrieved.
+func (*provider) Shutdown(context.Context) error { return nil }
+
+// Retrieve implements confmap.Provider.
+func (p *provider) Retrieve(ctx context.Context, uri string, watcher confmap.WatcherFunc) (*confmap.Retrieved, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, err := parseURI(uri)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", schemeName, err)
+	}
+	w := &watch{provider: p, uri: uri, source: s, report: watcher}
+	w.start() // before the reading, so that no change is missed between them
+	config, err := p.current(uri, s)
+	w.begin(config)
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return confmap.NewRetrieved(config, confmap.WithRetrievedClose(func(context.Context) error {
+		w.close()
+		return nil
+	}))
+}
+
+// current is what the manifests say, or said last while they were whole.
+func (p *provider) current(uri string, s source) (map[string]any, error) {
+	config, warnings, err := s.load()
+	if err != nil {
+		if last := p.last(uri); last != nil {
+			p.refuse(err)
+			return last, nil
+		}
+		return nil, err
+	}
+	for _, warning := range warnings {
+		p.logger.Warn(warning.String())
+	}
+	p.keep(uri, config)
+	return config, nil
+}
+
+func (p *provider) last(uri string) map[string]any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.good[uri]
+}
+
+func (p *provider) keep(uri string, config map[string]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.good[uri] = config
+}
+
+// claim tells whether a change is to be reported, which it is not while another
+// report waits: that one will find this change, too.
+func (p *provider) claim() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	free := !p.signalled
+	p.signalled = true
+	return free
+}
+
+// release allows the next report: everything is about to be retrieved anew.
+func (p *provider) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signalled = false
+}
+
+func (p *provider) refuse(err error) {
+	p.logger.Error("the changed manifests cannot be used, those before stay in use", zap.Error(err))
+}
+
+// load reads, translates and checks the manifests.
+func (s source) load() (config map[string]any, warnings fluxmanifest.Problems, err error) {
+	manifests, err := fluxmanifest.Load(s.path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", schemeName, err)
+	}
+	options := fluxmanifest.Options{Endpoint: s.endpoint, Storage: s.storage, Check: checkExporter}
+	if s.secrets != "" {
+		options.Secrets, options.SecretRoot = fluxmanifest.SecretsMounted, s.secrets
+	}
+	config, warnings, err = fluxmanifest.Translate(manifests, options)
+	var problems fluxmanifest.Problems
+	if errors.As(err, &problems) && len(problems) > 1 {
+		err = fmt.Errorf("%d faults in the manifests:\n%w", len(problems), err)
+	}
+	return config, warnings, err
+}
+
+// checkExporter finds what the exporter would refuse.
+func checkExporter(settings map[string]any) error {
+	config := fluxnotifyexporter.NewFactory().CreateDefaultConfig()
+	if err := confmap.NewFromStringMap(settings).Unmarshal(config); err != nil {
+		return err
+	}
+	return confmap.Validate(config)
+}
