@@ -122,18 +122,7 @@ func (c *current) reload() {
 
 func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 	tap := &transportTap{}
-	client, err := r.httpClient(ctx, c.extensions, c.set, clientUse{tap: tap, width: c.width})
-	if err != nil {
-		return nil, err
-	}
-	s := r.settings
-	s.HTTP, s.Logger = client, c.set.Logger
-	if r.tlsGiven {
-		if s.TLS, err = loadTLS(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	provider, err := c.row.New(s)
+	provider, err := newProvider(ctx, c.row, r, c.extensions, c.set, clientUse{tap: tap, width: c.width})
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +135,22 @@ func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 		}
 	}
 	return &instance{provider: provider, transport: tap.transport}, nil
+}
+
+// newProvider makes a provider that has not been started.
+func newProvider(ctx context.Context, row providers.Row, r resolved, extensions map[component.ID]component.Component, set component.TelemetrySettings, use clientUse) (notify.Provider, error) {
+	client, err := r.httpClient(ctx, extensions, set, use)
+	if err != nil {
+		return nil, err
+	}
+	s := r.settings
+	s.HTTP, s.Logger = client, set.Logger
+	if r.tlsGiven {
+		if s.TLS, err = loadTLS(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return row.New(s)
 }
 
 // incomplete is a provider that lacks what it needs to deliver.
@@ -199,13 +204,17 @@ func loadTLS(ctx context.Context, r resolved) (*tls.Config, error) {
 
 // clientUse is what an HTTP client is made for.
 type clientUse struct {
+	// tap is put around the innermost transport.
 	tap *transportTap
 	// width is how many requests there can be at once, and so connections.
 	width int
+	// alone leaves out what only a running collector has: authenticators and
+	// middlewares are extensions.
+	alone bool
 }
 
 // validationOnly makes a client that sends nothing.
-var validationOnly = clientUse{width: 1}
+func validationOnly() clientUse { return clientUse{tap: &transportTap{}, width: 1, alone: true} }
 
 // httpClient makes the client of a provider. It is not instrumented: spans and
 // metrics of an HTTP client carry the address, which for many types is the
@@ -219,17 +228,15 @@ func (r *resolved) httpClient(ctx context.Context, extensions map[component.ID]c
 		config.MaxIdleConnsPerHost = config.MaxConnsPerHost
 	}
 	config.Timeout = 0 // the exporter's context bounds requests, and says so in the error
-	if use.tap != nil {
-		extensions = maps.Clone(extensions)
-		if extensions == nil {
-			extensions = map[component.ID]component.Component{}
-		}
-		extensions[tapID] = use.tap
-		config.Middlewares = append(config.Middlewares[:len(config.Middlewares):len(config.Middlewares)], configmiddleware.Config{ID: tapID})
-	} else {
-		// Extensions exist only in a running collector.
+	if use.alone {
 		config.Auth, config.Middlewares = configoptional.None[configauth.Config](), nil
 	}
+	extensions = maps.Clone(extensions)
+	if extensions == nil {
+		extensions = map[component.ID]component.Component{}
+	}
+	extensions[tapID] = use.tap
+	config.Middlewares = append(config.Middlewares[:len(config.Middlewares):len(config.Middlewares)], configmiddleware.Config{ID: tapID})
 	set.TracerProvider, set.MeterProvider = nil, nil
 	client, err := config.ToClient(ctx, extensions, set)
 	if err != nil {
@@ -239,12 +246,14 @@ func (r *resolved) httpClient(ctx context.Context, extensions map[component.ID]c
 	return client, nil
 }
 
-// transportTap is a middleware that changes nothing: it remembers the innermost
-// transport, whose idle connections nothing else would close.
+// transportTap is a middleware around the innermost transport, whose idle
+// connections nothing else would close. It remembers that transport, or has
+// another in its place.
 type transportTap struct {
 	component.StartFunc
 	component.ShutdownFunc
 	transport *http.Transport
+	instead   http.RoundTripper
 }
 
 var tapID = component.MustNewIDWithName("flux_notify", "transport_tap")
@@ -254,6 +263,9 @@ var _ extensionmiddleware.HTTPClient = (*transportTap)(nil)
 // GetHTTPRoundTripper implements extensionmiddleware.HTTPClient.
 func (t *transportTap) GetHTTPRoundTripper(context.Context) (extensionmiddleware.WrapHTTPRoundTripperFunc, error) {
 	return func(_ context.Context, base http.RoundTripper) (http.RoundTripper, error) {
+		if t.instead != nil {
+			return t.instead, nil
+		}
 		t.transport, _ = base.(*http.Transport)
 		return base, nil
 	}, nil

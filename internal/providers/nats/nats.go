@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -299,8 +300,33 @@ func (p *Provider) Shutdown(context.Context) error {
 	return nil
 }
 
+// Check implements notify.Checker: it connects, as Start does, but tries once;
+// where a stream is to acknowledge, one must take the subject.
+func (p *Provider) Check(ctx context.Context) error {
+	conn, err := nats.Connect(p.servers, append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect())...)
+	if err != nil {
+		return notify.Retryablef("connection", "not connected: %w", err)
+	}
+	defer conn.Close()
+	if err := conn.FlushWithContext(ctx); err != nil {
+		return notify.Retryablef("timeout", "the server does not answer: %w", err)
+	}
+	if !p.stream {
+		return nil
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		_, err = js.StreamNameBySubject(ctx, p.subject)
+	}
+	if err != nil {
+		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
+	}
+	return nil
+}
+
 var (
 	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
 	_ notify.Starter  = (*Provider)(nil)
 	_ notify.Stopper  = (*Provider)(nil)
 )
