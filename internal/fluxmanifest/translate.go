@@ -58,7 +58,7 @@ func Translate(manifests *Manifests, options Options) (config map[string]any, wa
 			t.warn(p.Object, "", "no Alert refers to it, so it is told nothing")
 			continue
 		}
-		t.check(p, settings)
+		t.check(p, alerts, settings)
 		id := "flux_notify/" + ids[p]
 		exporters[id] = settings
 		pipelines["logs/flux-"+ids[p]] = map[string]any{"receivers": []any{ReceiverID}, "exporters": []any{id}}
@@ -158,9 +158,11 @@ var settingPaths = map[string]string{
 	"proxy_secret": "spec.proxySecretRef", "proxy_secret_dir": "spec.proxySecretRef",
 }
 
-// check tells what the exporter would refuse, at the fields that it is of.
-func (t *translation) check(p *Provider, settings map[string]any) {
-	if t.options.Check == nil {
+// check tells what the exporter would refuse, at the fields that it is of. What
+// is known to be wrong already is not told twice.
+func (t *translation) check(p *Provider, alerts []*Alert, settings map[string]any) {
+	faulty := func(a *Alert) bool { return len(a.faults) > 0 }
+	if t.options.Check == nil || len(p.faults) > 0 || slices.ContainsFunc(alerts, faulty) {
 		return
 	}
 	err := t.options.Check(settings)

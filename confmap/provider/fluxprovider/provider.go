@@ -25,8 +25,7 @@ type provider struct {
 
 	mu   sync.Mutex
 	good map[string]map[string]any
-	// signalled tells that a change was reported and not yet retrieved. The
-	// resolver has room for one report: a second could block for ever.
+	// signalled tells that a change was reported and not yet retrieved.
 	signalled bool
 }
 

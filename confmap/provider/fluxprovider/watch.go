@@ -88,5 +88,14 @@ func (w *watch) look() {
 		return
 	}
 	w.provider.logger.Info("the manifests have changed", zap.String("path", w.source.path))
+	go w.tell()
+}
+
+// tell reports a change. It may have to wait: the resolver has room for one
+// report, and who reloads on a signal leaves that one unread. Closing does not
+// wait for it, or a reload would never end; a resolver that is shut down
+// meanwhile has closed the channel, and there is nobody left to tell.
+func (w *watch) tell() {
+	defer func() { _ = recover() }()
 	w.report(&confmap.ChangeEvent{})
 }
