@@ -21,7 +21,7 @@ func TestExplain(t *testing.T) {
 		Severity:       "info", Message: "waiting for the socket",
 	}
 	for want, c := range map[string]alert.Config{
-		"the alert is suspended": {Suspend: true},
+		"the alert is suspended":                                  {Suspend: true},
 		"none of its 2 sources matches Kustomization apps/webapp": {EventSources: []alert.SourceConfig{{Kind: "HelmRelease"}, {Kind: "Kustomization", Name: "other"}}},
 		`it wants errors, and the event's severity is "info"`:     {EventSeverity: "error"},
 		`the message matches "^waiting.*socket"`:                  {ExclusionList: []string{"^never", "^waiting.*socket"}},
