@@ -182,5 +182,5 @@ func (r *renderedRequest) print(b *strings.Builder, p painter) {
 		body = fmt.Sprintf("(%d bytes that are no text: -o json has them)", len(r.Bytes))
 	}
 	lines.WriteString("\n" + cmp.Or(body, "(no body)") + "\n")
-	b.WriteString(indented(lines.String(), requestMargin) + "\n")
+	b.WriteString(indented(lines.String(), requestMargin))
 }

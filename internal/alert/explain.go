@@ -19,13 +19,13 @@ func (a *Alert) Explain(e *fluxevent.Event, rule string) string {
 		return "the alert is suspended"
 	case RuleEventSources:
 		o := &e.InvolvedObject
-		return fmt.Sprintf("none of its %d sources matches %s %s/%s", len(a.sources), o.Kind, o.Namespace, o.Name)
+		return fmt.Sprintf("none of its sources matches %s %s/%s", o.Kind, o.Namespace, o.Name)
 	case RuleEventSeverity:
 		return fmt.Sprintf("it wants errors, and the event's severity is %q", e.Severity)
 	case RuleExclusionList:
 		return fmt.Sprintf("the message matches %q", firstMatch(a.exclude, e.Message))
 	case RuleInclusionList:
-		return fmt.Sprintf("the message matches none of its %d expressions", len(a.include))
+		return "the message matches none of its expressions"
 	}
 	return ""
 }

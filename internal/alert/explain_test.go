@@ -21,11 +21,11 @@ func TestExplain(t *testing.T) {
 		Severity:       "info", Message: "waiting for the socket",
 	}
 	for want, c := range map[string]alert.Config{
-		"the alert is suspended":                                  {Suspend: true},
-		"none of its 2 sources matches Kustomization apps/webapp": {EventSources: []alert.SourceConfig{{Kind: "HelmRelease"}, {Kind: "Kustomization", Name: "other"}}},
-		`it wants errors, and the event's severity is "info"`:     {EventSeverity: "error"},
-		`the message matches "^waiting.*socket"`:                  {ExclusionList: []string{"^never", "^waiting.*socket"}},
-		"the message matches none of its 1 expressions":           {InclusionList: []string{"succeeded"}},
+		"the alert is suspended":                                {Suspend: true},
+		"none of its sources matches Kustomization apps/webapp": {EventSources: []alert.SourceConfig{{Kind: "HelmRelease"}, {Kind: "Kustomization", Name: "other"}}},
+		`it wants errors, and the event's severity is "info"`:   {EventSeverity: "error"},
+		`the message matches "^waiting.*socket"`:                {ExclusionList: []string{"^never", "^waiting.*socket"}},
+		"the message matches none of its expressions":           {InclusionList: []string{"succeeded"}},
 	} {
 		c.Name, c.Namespace = "all", "flux-system"
 		a, err := alert.New(&c, zap.NewNop())

@@ -300,10 +300,12 @@ func (p *Provider) Shutdown(context.Context) error {
 	return nil
 }
 
-// Check implements notify.Checker: it connects, as Start does, but tries once;
-// where a stream is to acknowledge, one must take the subject.
+// Check implements notify.Checker: it connects as Start does, but tries once.
+// Where a stream is to acknowledge, one must take the subject.
 func (p *Provider) Check(ctx context.Context) error {
-	conn, err := nats.Connect(p.servers, append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect())...)
+	options := append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect(),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) {})) // it is not the connection of deliveries
+	conn, err := nats.Connect(p.servers, options...)
 	if err != nil {
 		return notify.Retryablef("connection", "not connected: %w", err)
 	}
@@ -318,10 +320,13 @@ func (p *Provider) Check(ctx context.Context) error {
 	if err == nil {
 		_, err = js.StreamNameBySubject(ctx, p.subject)
 	}
-	if err != nil {
-		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(conn.LastError(), nats.ErrPermissionViolation):
+		return nil // who may publish need not be one who may look
 	}
-	return nil
+	return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
 }
 
 var (
