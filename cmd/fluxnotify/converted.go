@@ -22,26 +22,43 @@ var variables = regexp.MustCompile(`\$\{env:(FLUX_[A-Z0-9_]+)\}`)
 
 // writeConfig writes a configuration with comments.
 func writeConfig(config map[string]any, paths []string) ([]byte, error) {
-	document := &yaml.Node{Kind: yaml.MappingNode}
+	var b bytes.Buffer
 	for _, o := range order {
 		section, ok := config[o.section]
 		if !ok {
 			continue
 		}
-		var value yaml.Node
-		if err := value.Encode(section); err != nil {
+		var node yaml.Node
+		if err := node.Encode(map[string]any{o.section: section}); err != nil {
 			return nil, err
 		}
-		key := &yaml.Node{Kind: yaml.ScalarNode, Value: o.section, HeadComment: commented(o.comment)}
-		document.Content = append(document.Content, key, &value)
+		nameFirst(&node)
+		b.WriteString("\n" + commented(o.comment) + "\n")
+		encoder := yaml.NewEncoder(&b)
+		encoder.SetIndent(2)
+		if err := encoder.Encode(&node); err != nil {
+			return nil, err
+		}
 	}
-	var b bytes.Buffer
-	encoder := yaml.NewEncoder(&b)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(document); err != nil {
-		return nil, err
+	return append([]byte(head(paths, b.String())), b.Bytes()...), nil
+}
+
+// nameFirst puts in front of every map what says what it is.
+func nameFirst(node *yaml.Node) {
+	for _, child := range node.Content {
+		nameFirst(child)
 	}
-	return append([]byte(head(paths, b.String())+"\n"), b.Bytes()...), nil
+	if node.Kind != yaml.MappingNode {
+		return
+	}
+	for _, first := range []string{"namespace", "name", "kind", "type"} {
+		for i := 0; i < len(node.Content); i += 2 {
+			if node.Content[i].Value == first {
+				pair := slices.Clone(node.Content[i : i+2])
+				node.Content = slices.Insert(slices.Delete(node.Content, i, i+2), 0, pair...)
+			}
+		}
+	}
 }
 
 // head says where the configuration comes from, and what it needs.

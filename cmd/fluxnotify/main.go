@@ -33,7 +33,7 @@ func main() {
 // run runs one command and gives its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)

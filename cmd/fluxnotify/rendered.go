@@ -133,7 +133,7 @@ func (e *renderedExporter) print(b *strings.Builder, p painter) {
 		case a.Rule != "":
 			b.WriteString(name + filteredBy(p, a.Rule, a.Why) + "\n")
 		case a.Fails != "":
-			b.WriteString(name + ": " + p.paint(red, "fails: ") + a.Fails + "\n")
+			b.WriteString(name + ": " + p.paint(red, "fails: ") + text.Printable(a.Fails) + "\n")
 		case len(a.Requests) == 0:
 			b.WriteString(name + ": nothing to send, the type has nothing to say of it\n")
 		default:
@@ -150,7 +150,7 @@ func filteredBy(p painter, rule, why string) string {
 		return ""
 	}
 	if why != "" {
-		why = ": " + why
+		why = ": " + text.Printable(why)
 	}
 	return ": " + p.paint(yellow, "filtered") + " by " + rule + why
 }
@@ -164,7 +164,7 @@ func (r *renderedRequest) print(b *strings.Builder, p painter) {
 		lines.WriteString("reads first: " + read + " (its answer may change what is sent)\n")
 	}
 	if r.Fails != "" {
-		lines.WriteString(p.paint(red, "fails: ") + r.Fails + "\n")
+		lines.WriteString(p.paint(red, "fails: ") + text.Printable(r.Fails) + "\n")
 	}
 	if r.Method+r.URL != "" {
 		lines.WriteString(strings.TrimSpace(r.Method+" "+r.URL) + "\n")

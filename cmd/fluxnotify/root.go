@@ -22,7 +22,6 @@ flux_event receiver, checks configurations, and makes them out of Flux's manifes
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.AddCommand(newRender(), newSend(), newCheck(), newConvert())
 	return root
