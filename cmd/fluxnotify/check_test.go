@@ -27,7 +27,7 @@ exporters:
     address: https://example.com
     alerts: [{name: a}, {event_severity: warning, inclusion_list: ['(']}]
   flux_notify/b: {type: slack, token: [`+canary+`]}
-  flux_notify/c: {type: generic, address: 'https://example.com', adress: `+canary+`}
+  flux_notify/c: {type: generic, address: 'https://example.com', colour: `+canary+`}
 `)
 	out, _, code = command(t, "", "check", "-c", wrong, "--connect", "-o", "json")
 	assert.Equal(t, exitFailed, code)
@@ -42,7 +42,7 @@ exporters:
 		"inclusion_list::0: error parsing regexp: missing closing ): `(` (the syntax is that of https://pkg.go.dev/regexp/syntax)",
 	}, checks[1].Errors)
 	assert.Contains(t, strings.Join(checks[2].Errors, "\n"), "exporters::flux_notify/b: ")
-	assert.Contains(t, strings.Join(checks[3].Errors, "\n"), "adress")
+	assert.Contains(t, strings.Join(checks[3].Errors, "\n"), "colour")
 
 	out, _, code = command(t, "", "check", "-c", wrong)
 	assert.Equal(t, exitFailed, code)
