@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -38,33 +39,35 @@ proxy; "none" is for types that cannot be checked. Authenticators and middleware
 	config, output := addConfig(cmd), addFormat(cmd)
 	connect := cmd.Flags().Bool("connect", false, "try the endpoints, too, without notifying anybody")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		conf, err := resolve(cmd.Context(), *config, cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		found, err := exporters(conf)
-		if err != nil {
-			return err
-		}
-		listeners, err := receivers(conf)
-		if err != nil {
-			return err
-		}
-		if len(found)+len(listeners) == 0 {
-			return errors.New("config: there is no flux_notify exporter and no flux_event receiver in it")
-		}
-		checks := check(cmd.Context(), append(listeners, found...), *connect)
-		if err := printChecks(cmd.OutOrStdout(), checks, *output); err != nil {
-			return err
-		}
-		for _, c := range checks {
-			if !c.well() {
-				return errFailed
-			}
-		}
-		return nil
+		return runCheck(cmd, *config, *connect, *output)
 	}
 	return cmd
+}
+
+func runCheck(cmd *cobra.Command, config []string, connect bool, output format) error {
+	conf, err := resolve(cmd.Context(), config, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	found, err := exporters(conf)
+	if err != nil {
+		return err
+	}
+	listeners, err := receivers(conf)
+	if err != nil {
+		return err
+	}
+	if len(found)+len(listeners) == 0 {
+		return errors.New("config: there is no flux_notify exporter and no flux_event receiver in it")
+	}
+	checks := check(cmd.Context(), append(listeners, found...), connect)
+	if err := printChecks(cmd.OutOrStdout(), checks, output); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(checks, func(c checked) bool { return !c.well() }) {
+		return errFailed
+	}
+	return nil
 }
 
 // checked is the output of check, as JSON.
@@ -127,9 +130,7 @@ func (c *checked) lines() (word string, details []string) {
 	default:
 		word = "ok"
 	}
-	switch {
-	case c.Check == "":
-	case c.Check == string(fluxnotifyexporter.CheckedNothing) && c.Error == "":
+	if c.Check == string(fluxnotifyexporter.CheckedNothing) && c.Error == "" {
 		details = append(details, "this type has no check")
 	}
 	if c.Note != "" {

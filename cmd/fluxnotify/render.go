@@ -42,31 +42,35 @@ said. Of secrets in headers, addresses and bodies [REDACTED] is shown.
 	only := cmd.Flags().StringArrayP("exporter", "e", nil, "only this exporter, such as flux_notify/slack; may be repeated")
 	_ = cmd.RegisterFlagCompletionFunc("exporter", completeExporters(config))
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		events, err := readEvents(files, cmd.InOrStdin())
-		if err != nil {
-			return err
-		}
-		conf, err := resolve(cmd.Context(), *config, cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		chosen, err := chooseExporters(conf, *only)
-		if err != nil {
-			return err
-		}
-		rendered, err := render(cmd.Context(), chosen, events, cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		if err := printRendered(cmd.OutOrStdout(), rendered, *output); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(rendered, renderedEvent.fails) {
-			return errFailed
-		}
-		return nil
+		return runRender(cmd, files, *config, *only, *output)
 	}
 	return cmd
+}
+
+func runRender(cmd *cobra.Command, files, config, only []string, output format) error {
+	events, err := readEvents(files, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	conf, err := resolve(cmd.Context(), config, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	chosen, err := chooseExporters(conf, only)
+	if err != nil {
+		return err
+	}
+	rendered, err := render(cmd.Context(), chosen, events, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if err := printRendered(cmd.OutOrStdout(), rendered, output); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(rendered, renderedEvent.fails) {
+		return errFailed
+	}
+	return nil
 }
 
 func completeExporters(config *[]string) cobra.CompletionFunc {

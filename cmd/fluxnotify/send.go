@@ -63,36 +63,37 @@ read it. All bytes of the file are the key, a line break at its end too.
 		if slices.Contains(flags.samples, listSamples) {
 			return printSamples(cmd.OutOrStdout(), *output)
 		}
-		postings, err := flags.postings(files, cmd.InOrStdin())
-		if err != nil {
-			return err
-		}
-		s, err := flags.sender()
-		if err != nil {
-			return err
-		}
-		accepted := true
-		var results []result
-		p := newPainter(cmd.OutOrStdout())
-		for _, posting := range postings {
-			r := s.send(cmd.Context(), posting)
-			accepted = accepted && r.Result == accepts
-			results = append(results, r)
-			if *output == asText {
-				_, _ = fmt.Fprintln(cmd.OutOrStdout(), r.line(p))
-			}
-		}
-		if *output == asJSON {
-			if err := printJSON(cmd.OutOrStdout(), results); err != nil {
-				return err
-			}
-		}
-		if !accepted {
-			return errFailed
-		}
-		return nil
+		return flags.run(cmd, files, *output)
 	}
 	return cmd
+}
+
+func (f *sendFlags) run(cmd *cobra.Command, files []string, output format) error {
+	postings, err := f.postings(files, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	s, err := f.sender()
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	p, results := newPainter(out), make([]result, len(postings))
+	for i, posting := range postings {
+		results[i] = s.send(cmd.Context(), posting)
+		if output == asText {
+			_, _ = fmt.Fprintln(out, results[i].line(p))
+		}
+	}
+	if output == asJSON {
+		if err := printJSON(out, results); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(results, func(r result) bool { return r.Result != accepts }) {
+		return errFailed
+	}
+	return nil
 }
 
 func (f *sendFlags) add(cmd *cobra.Command) {

@@ -28,22 +28,32 @@ import (
 // receive starts a real receiver.
 func receive(t *testing.T, keys ...string) (endpoint string, sink *consumertest.LogsSink) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
 	factory := fluxeventreceiver.NewFactory()
 	config := factory.CreateDefaultConfig().(*fluxeventreceiver.Config)
-	config.ServerConfig.NetAddr.Endpoint = address
 	for _, key := range keys {
 		config.Signature.Keys = append(config.Signature.Keys, configopaque.String(key))
 	}
 	sink = &consumertest.LogsSink{}
-	r, err := factory.CreateLogs(t.Context(), receivertest.NewNopSettings(factory.Type()), config, sink)
+	for range 10 {
+		config.ServerConfig.NetAddr.Endpoint = freeEndpoint(t)
+		r, err := factory.CreateLogs(t.Context(), receivertest.NewNopSettings(factory.Type()), config, sink)
+		require.NoError(t, err)
+		if r.Start(t.Context(), componenttest.NewNopHost()) != nil {
+			continue // somebody else has taken the port
+		}
+		t.Cleanup(func() { require.NoError(t, r.Shutdown(context.Background())) })
+		return "http://" + config.ServerConfig.NetAddr.Endpoint + "/", sink
+	}
+	require.Fail(t, "no port is free")
+	return "", nil
+}
+
+func freeEndpoint(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
-	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.Background())) })
-	return "http://" + address + "/", sink
+	defer func() { require.NoError(t, listener.Close()) }()
+	return listener.Addr().String()
 }
 
 func TestSend(t *testing.T) {
@@ -153,13 +163,10 @@ func TestSendToOthers(t *testing.T) {
 		t.Cleanup(server.Close)
 		return server.URL
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
 	for endpoint, want := range map[string]string{
 		strings.Replace(other(200, ""), "https", "http", 1): "refused (400 Bad Request): Client sent an HTTP request to an HTTPS server.",
 		other(200, ""): "failed: tls: failed to verify certificate: x509: certificate signed by unknown authority",
-		"http://user:" + canary + "@" + listener.Addr().String() + "/events": "failed: dial tcp " + listener.Addr().String() + ": connect: connection refused",
+		"http://user:" + canary + "@127.0.0.1:1/events": "failed: dial tcp 127.0.0.1:1: connect: connection refused",
 	} {
 		out, _, code := command(t, "", "send", "--endpoint", endpoint, "--sample", "kustomization-failed")
 		assert.Equal(t, exitFailed, code)

@@ -86,9 +86,7 @@ func TestChecks(t *testing.T) {
 					assert.NotContains(t, err.Error(), secret)
 				}
 			}
-			gone := httptest.NewServer(http.NotFoundHandler())
-			gone.Close()
-			require.ErrorContains(t, checker(t, providerType, gone.URL, nil).Check(t.Context()), "refused")
+			require.ErrorContains(t, checker(t, providerType, "http://127.0.0.1:1", nil).Check(t.Context()), "refused")
 		})
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -300,38 +299,8 @@ func (p *Provider) Shutdown(context.Context) error {
 	return nil
 }
 
-// Check implements notify.Checker: it connects as Start does, but tries once.
-// Where a stream is to acknowledge, one must take the subject.
-func (p *Provider) Check(ctx context.Context) error {
-	options := append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect(),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) {})) // it is not the connection of deliveries
-	conn, err := nats.Connect(p.servers, options...)
-	if err != nil {
-		return notify.Retryablef("connection", "not connected: %w", err)
-	}
-	defer conn.Close()
-	if err := conn.FlushWithContext(ctx); err != nil {
-		return notify.Retryablef("timeout", "the server does not answer: %w", err)
-	}
-	if !p.stream {
-		return nil
-	}
-	js, err := jetstream.New(conn)
-	if err == nil {
-		_, err = js.StreamNameBySubject(ctx, p.subject)
-	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(conn.LastError(), nats.ErrPermissionViolation):
-		return nil // who may publish need not be one who may look
-	}
-	return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
-}
-
 var (
 	_ notify.Provider = (*Provider)(nil)
-	_ notify.Checker  = (*Provider)(nil)
 	_ notify.Starter  = (*Provider)(nil)
 	_ notify.Stopper  = (*Provider)(nil)
 )
