@@ -50,6 +50,7 @@ func Translate(manifests *Manifests, options Options) (config map[string]any, wa
 	ids := t.ids()
 	for _, p := range sortedByRef(manifests.providers) {
 		alerts := t.alertsOf(p)
+		known := len(t.faults)
 		settings, ok := t.exporter(p, alerts)
 		if !ok {
 			continue
@@ -58,7 +59,9 @@ func Translate(manifests *Manifests, options Options) (config map[string]any, wa
 			t.warn(p.Object, "", "no Alert refers to it, so it is told nothing")
 			continue
 		}
-		t.check(p, alerts, settings)
+		if len(t.faults) == known {
+			t.check(p, alerts, settings)
+		}
 		id := "flux_notify/" + ids[p]
 		exporters[id] = settings
 		pipelines["logs/flux-"+ids[p]] = map[string]any{"receivers": []any{ReceiverID}, "exporters": []any{id}}

@@ -29,6 +29,7 @@ type collector struct {
 	otlp    string // where otlp listens
 	metrics string // where the collector's own metrics are
 	config  string
+	sources []string // what --config names; the file above if empty
 	secrets []secret
 
 	printed *output
@@ -138,11 +139,22 @@ func (c *collector) command(arguments ...string) *exec.Cmd {
 	return command
 }
 
+func (c *collector) arguments() []string {
+	if len(c.sources) == 0 {
+		return []string{"--config", c.config}
+	}
+	var arguments []string
+	for _, source := range c.sources {
+		arguments = append(arguments, "--config", source)
+	}
+	return arguments
+}
+
 // Again starts the collector as it was started before.
 func (c *collector) Again() {
 	c.t.Helper()
 	require.Nil(c.t, c.process, "it runs already")
-	process, exited := c.command("--config", c.config), make(chan error, 1)
+	process, exited := c.command(c.arguments()...), make(chan error, 1)
 	require.NoError(c.t, process.Start())
 	go func() { exited <- process.Wait() }()
 	c.process, c.exited = process, exited

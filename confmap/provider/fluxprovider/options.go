@@ -21,7 +21,7 @@ type source struct {
 func parseURI(uri string) (source, error) {
 	rest, ok := strings.CutPrefix(uri, schemeName+":")
 	if !ok {
-		return source{}, fmt.Errorf("%q does not begin with %s:", uri, schemeName)
+		return source{}, fmt.Errorf("%q is not of the scheme %s", uri, schemeName)
 	}
 	path, query, _ := strings.Cut(rest, "?")
 	if path == "" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.uber.org/zap"
@@ -25,8 +26,11 @@ type provider struct {
 
 	mu   sync.Mutex
 	good map[string]map[string]any
-	// signalled tells that a change was reported and not yet retrieved.
-	signalled bool
+	// signalled tells that a change was reported and not yet retrieved, telling
+	// that the report still waits for the resolver to take it.
+	signalled, telling bool
+	watches            int // that are open
+	reports            sync.WaitGroup
 }
 
 // NewFactory makes the factory of the provider for the scheme flux.
@@ -41,8 +45,25 @@ var _ confmap.Provider = (*provider)(nil)
 // Scheme implements confmap.Provider.
 func (*provider) Scheme() string { return schemeName }
 
-// Shutdown implements confmap.Provider. The watches end with what was retrieved.
-func (*provider) Shutdown(context.Context) error { return nil }
+// lastReport is how long a report may wait at the end.
+const lastReport = time.Second
+
+// Shutdown implements confmap.Provider. The watches have ended with what was
+// retrieved, a report may be on its way still. One that waits for a resolver that
+// reads no more is given up.
+func (p *provider) Shutdown(ctx context.Context) error {
+	reported := make(chan struct{})
+	go func() {
+		p.reports.Wait()
+		close(reported)
+	}()
+	select {
+	case <-reported:
+	case <-ctx.Done():
+	case <-time.After(lastReport):
+	}
+	return nil
+}
 
 // Retrieve implements confmap.Provider.
 func (p *provider) Retrieve(ctx context.Context, uri string, watcher confmap.WatcherFunc) (*confmap.Retrieved, error) {
@@ -101,16 +122,43 @@ func (p *provider) keep(uri string, config map[string]any) {
 func (p *provider) claim() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	free := !p.signalled
-	p.signalled = true
-	return free
+	if p.signalled || p.telling {
+		return false
+	}
+	p.signalled, p.telling = true, true
+	return true
 }
 
-// release allows the next report: everything is about to be retrieved anew.
-func (p *provider) release() {
+// tell reports a change that was claimed. It may have to wait: the resolver has
+// room for one report, and who reloads on a signal leaves that one unread. No
+// reload may wait for that in turn, so it has a goroutine of its own; and if it
+// still waits when the resolver has ended, there is nobody left to tell.
+func (p *provider) tell(report confmap.WatcherFunc) {
+	p.reports.Go(func() {
+		defer func() {
+			_ = recover() // the resolver has closed its channel
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.telling = false
+		}()
+		report(&confmap.ChangeEvent{})
+	})
+}
+
+// opened and closed count the watches. With the last one, the next report is
+// allowed: everything is about to be retrieved anew.
+func (p *provider) opened() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.signalled = false
+	p.watches++
+}
+
+func (p *provider) closed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.watches--; p.watches == 0 {
+		p.signalled = false
+	}
 }
 
 func (p *provider) refuse(err error) {

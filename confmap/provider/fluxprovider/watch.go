@@ -33,6 +33,7 @@ func (w *watch) start() {
 	if w.report == nil {
 		return
 	}
+	w.provider.opened()
 	w.mu.Lock()
 	for _, path := range []string{w.source.path, w.source.secrets} {
 		if path == "" {
@@ -64,7 +65,7 @@ func (w *watch) close() {
 		_ = watcher.Close()
 	}
 	if w.report != nil {
-		w.provider.release()
+		w.provider.closed()
 	}
 }
 
@@ -88,14 +89,5 @@ func (w *watch) look() {
 		return
 	}
 	w.provider.logger.Info("the manifests have changed", zap.String("path", w.source.path))
-	go w.tell()
-}
-
-// tell reports a change. It may have to wait: the resolver has room for one
-// report, and who reloads on a signal leaves that one unread. Closing does not
-// wait for it, or a reload would never end; a resolver that is shut down
-// meanwhile has closed the channel, and there is nobody left to tell.
-func (w *watch) tell() {
-	defer func() { _ = recover() }()
-	w.report(&confmap.ChangeEvent{})
+	w.provider.tell(w.report)
 }

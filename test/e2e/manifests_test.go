@@ -1,0 +1,247 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	eventv1 "github.com/fluxcd/pkg/apis/event/v1"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// folder is one of manifests, and what a collector is started with.
+type folder struct {
+	*collector
+	dir string
+}
+
+// newFolder makes a collector that is started on manifests, and on a file for
+// what they do not say: its own log and metrics.
+func newFolder(t *testing.T, options string, files map[string]string) *folder {
+	t.Helper()
+	f := &folder{collector: newCollector(t), dir: t.TempDir()}
+	for name, text := range files {
+		f.put(name, text)
+	}
+	_, port, _ := strings.Cut(f.metrics, ":")
+	require.NoError(t, os.WriteFile(f.config, []byte(`
+service:
+  telemetry:
+    logs: {level: debug, sampling: {enabled: false}}
+    metrics: {readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: `+port+`}}}}]}
+`), 0o600))
+	f.sources = []string{"flux:" + f.dir + "?endpoint=" + f.events + options, f.config}
+	return f
+}
+
+// put writes a file as editors do, in one step.
+func (f *folder) put(name, text string) {
+	f.t.Helper()
+	path := filepath.Join(f.dir, name)
+	require.NoError(f.t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(f.t, os.WriteFile(path+".tmp", []byte(text), 0o600))
+	require.NoError(f.t, os.Rename(path+".tmp", path))
+}
+
+func (f *folder) wait(words ...string) {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool { return len(f.Lines(words...)) > 0 }, patience, tick, "%v", words)
+}
+
+func providerOf(namespace, name, spec string) string {
+	return "---\napiVersion: notification.toolkit.fluxcd.io/v1beta3\nkind: Provider\nmetadata: {name: " + name + ", namespace: " + namespace + "}\nspec: {" + spec + "}\n"
+}
+
+func alertOf(namespace, name, spec string) string {
+	return "---\napiVersion: notification.toolkit.fluxcd.io/v1beta3\nkind: Alert\nmetadata: {name: " + name + ", namespace: " + namespace + "}\nspec: {" + spec + "}\n"
+}
+
+func secretOf(namespace, name, data string) string {
+	return "---\napiVersion: v1\nkind: Secret\nmetadata: {name: " + name + ", namespace: " + namespace + "}\n" + data + "\n"
+}
+
+// A cluster's Providers and Alerts, of two namespaces, tell what they told
+// when notification-controller had them.
+func TestManifests(t *testing.T) {
+	t.Parallel()
+	s := newSink(t, func(r request) answer {
+		if r.path == "/api/chat.postMessage" {
+			return answer{body: `{"ok":true}`}
+		}
+		return answer{}
+	})
+	f := newFolder(t, "", nil)
+	token, teams := f.Secret("Slack token", "xoxb-5ecr3t$1"), f.Secret("path of Teams", "/workflows/5ecr3t-$$x$")
+	key, password := f.Secret("HMAC key", "5ecr3t-key\n"), f.Secret("password", "5ecr3t-password")
+	encoded := base64.StdEncoding.EncodeToString
+	f.put("flux-system/chat.yaml",
+		providerOf("flux-system", "slack", "type: slack, channel: general, address: '"+s.URL+"/api/chat.postMessage', secretRef: {name: slack}")+
+			secretOf("flux-system", "slack", "data: {token: "+encoded([]byte(token))+"}")+
+			alertOf("flux-system", "on-call", "providerRef: {name: slack}, eventSeverity: error, eventSources: [{kind: Kustomization, name: '*'}, {kind: Kustomization, name: '*', namespace: apps}], eventMetadata: {cluster: 'prod-eu ${env:HOME}'}")+
+			providerOf("flux-system", "teams", "type: msteams, secretRef: {name: teams}")+
+			secretOf("flux-system", "teams", "stringData: {address: '"+s.URL+teams+"'}")+
+			alertOf("flux-system", "everything", "providerRef: {name: teams}, eventSources: [{kind: Kustomization, name: '*'}], exclusionList: ['^waiting']"))
+	f.put("flux-system/forward.yml",
+		providerOf("flux-system", "forward", "type: generic-hmac, address: '"+s.URL+"/hmac', secretRef: {name: hmac}")+
+			secretOf("flux-system", "hmac", "data: {token: "+encoded([]byte(key))+"}")+
+			alertOf("flux-system", "forward", "providerRef: {name: forward}, eventSources: [{kind: Kustomization, name: webapp}]"))
+	f.put("apps/alertmanager.yaml",
+		providerOf("apps", "alertmanager", "type: alertmanager, address: '"+s.URL+"/api/v2/alerts', username: flux, secretRef: {name: am}, timeout: 20s")+
+			secretOf("apps", "am", "stringData: {password: '"+password+"'}")+
+			alertOf("apps", "apps", "providerRef: {name: alertmanager}, eventSeverity: error, eventSources: [{kind: Kustomization, name: '*'}]")+
+			providerOf("apps", "idle", "type: generic, address: '"+s.URL+"/idle'")+
+			alertOf("apps", "lost", "providerRef: {name: slack}, eventSources: [{kind: Kustomization, name: '*'}]"))
+	f.Again()
+
+	in := func(namespace, object, severity, message string) eventv1.Event {
+		e := newEvent(object, message)
+		e.InvolvedObject.Namespace, e.Severity = namespace, severity
+		return e
+	}
+	f.Accept(
+		in("flux-system", "webapp", eventv1.EventSeverityInfo, "reconciled"),
+		in("flux-system", "infra", eventv1.EventSeverityInfo, "waiting for a socket"),
+		in("flux-system", "infra", eventv1.EventSeverityError, "not found"),
+		in("apps", "shop", eventv1.EventSeverityError, "does not start"),
+	)
+	f.Stop()
+
+	slack := s.Path("/api/chat.postMessage")
+	require.Len(t, slack, 2, "two errors, of two namespaces")
+	for _, r := range slack {
+		assert.Equal(t, "Bearer "+token, r.header.Get("Authorization"))
+		assert.Contains(t, r.body, `"prod-eu ${env:HOME}"`)
+	}
+	require.Len(t, s.Path(teams), 2, "all of its namespace but what is excluded")
+	alerts := s.Path("/api/v2/alerts")
+	require.Len(t, alerts, 1)
+	assert.Contains(t, alerts[0].body, `"shop"`)
+	assert.Equal(t, "Basic "+encoded([]byte("flux:"+password)), alerts[0].header.Get("Authorization"))
+	forwarded := s.Path("/hmac")
+	require.Len(t, forwarded, 1)
+	assert.Equal(t, "reconciled", forwarded[0].event(t).Message)
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(forwarded[0].body))
+	assert.Equal(t, "sha256="+hex.EncodeToString(mac.Sum(nil)), forwarded[0].header.Get("X-Signature"))
+	assert.Empty(t, s.Path("/idle"), "a Provider without an Alert is told nothing")
+	f.wait("apps/alertmanager.yaml:", "Provider apps/idle: no Alert refers to it")
+	f.wait("apps/alertmanager.yaml:", "Alert apps/lost: spec.providerRef: there is no Provider apps/slack")
+}
+
+// deliver posts an event until it is accepted, as Flux's client does when nobody
+// listens for a moment. It may be called from any goroutine.
+func (f *folder) deliver(e eventv1.Event) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		f.t.Errorf("the event cannot be marshalled: %v", err)
+		return
+	}
+	assert.Eventually(f.t, func() bool {
+		res, err := client.Post("http://"+f.events+"/", "application/json", bytes.NewReader(body))
+		if err != nil {
+			return false
+		}
+		defer func() { _ = res.Body.Close() }()
+		return res.StatusCode == http.StatusAccepted || res.StatusCode == http.StatusTooManyRequests
+	}, patience, tick)
+}
+
+// Under a stream of events, the files are edited: what is whole is taken up,
+// what is broken is not, and no event is lost on the way.
+func TestManifestsAreEdited(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]string{"memory": "", "storage": "&storage=" + t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSink(t, nil)
+			f := newFolder(t, options, map[string]string{
+				"provider.yaml": providerOf("flux-system", "hook", "type: generic, address: '"+s.URL+"/hook'"),
+				"alert.yaml":    edition("one"),
+			})
+			f.Again()
+			stop, sent := make(chan struct{}), 0
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						sent++
+						f.deliver(newEvent("apps", fmt.Sprintf("message %d", sent)))
+					}
+				}
+			})
+			told := func(edition string) {
+				t.Helper()
+				n := len(s.Accepted())
+				s.WaitUntil(func() bool {
+					accepted := s.Accepted()
+					return len(accepted) > n && accepted[len(accepted)-1].event(t).Metadata["edition"] == edition
+				})
+			}
+			told("one")
+			f.put("alert.yaml", edition("two"))
+			told("two")
+
+			f.put("alert.yaml", strings.Replace(edition("broken"), "eventSeverity: info", "eventSeverity: warning", 1))
+			f.wait("the changed manifests cannot be used, those before stay in use", `alert.yaml:5: Alert flux-system/all: spec.eventSeverity: \"warning\" is not one of info, error`)
+			told("two")
+			f.put("alert.yaml", edition("two"))
+			require.NoError(t, os.Remove(filepath.Join(f.dir, "provider.yaml")))
+			f.wait("no Provider with an Alert is in")
+			told("two")
+
+			f.put("alert.yaml", edition("three")) // of no Provider yet
+			f.put("provider.yaml", providerOf("flux-system", "hook", "type: generic, address: '"+s.URL+"/moved'"))
+			told("three")
+			close(stop)
+			sender.Wait()
+			f.Stop()
+
+			counts := messages(t, s.Accepted())
+			for i := 1; i <= sent; i++ {
+				assert.Positive(t, counts[fmt.Sprintf("message %d", i)], "message %d of %d is lost", i, sent)
+			}
+			assert.Len(t, f.Lines("Config updated, restart service"), 2, "one for each edit that is whole")
+			assert.NotEmpty(t, s.Path("/moved"))
+			t.Logf("%d events, %d notifications", sent, len(s.Accepted()))
+		})
+	}
+}
+
+func edition(name string) string {
+	return alertOf("flux-system", "all", "providerRef: {name: hook}, eventSeverity: info, eventSources: [{kind: Kustomization, name: '*'}], eventMetadata: {edition: "+name+"}")
+}
+
+// Faults stop the start, and the check before it, all at once.
+func TestManifestFaults(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t, "", nil)
+	address := f.Secret("address", "ftp://127.0.0.1/hook-s3cr3t")
+	f.put("provider.yaml", providerOf("apps", "hook", "type: generic, address: '"+address+"'")+
+		alertOf("apps", "all", "providerRef: {name: hook}, eventSources: [{kind: Kustomization, name: '*'}]"))
+	f.put("alert.yaml", strings.Replace(edition("broken"), "eventSeverity: info", "eventSeverity: warning", 1)+alertOf("flux-system", "gone", "providerRef: {name: hook}"))
+	f.put("other.yaml", providerOf("apps", "slack", "type: slak"))
+	for _, arguments := range [][]string{append([]string{"validate"}, f.arguments()...), f.arguments()} {
+		printed, code := f.Run(arguments...)
+		assert.NotZero(t, code)
+		assert.Contains(t, printed, "4 faults in the manifests:\n"+
+			filepath.Join(f.dir, "alert.yaml")+`:5: Alert flux-system/all: spec.eventSeverity: "warning" is not one of info, error`+"\n"+
+			filepath.Join(f.dir, "alert.yaml")+`:10: Alert flux-system/gone: spec.eventSources: must list the objects`)
+		assert.Contains(t, printed, filepath.Join(f.dir, "other.yaml")+`:5: Provider apps/slack: spec.type: "slak" is not one of slack, `)
+		assert.Contains(t, printed, filepath.Join(f.dir, "provider.yaml")+":5: Provider apps/hook: spec.address: must be a URL that begins with https:// or http://")
+		assert.NotContains(t, printed, "panic")
+	}
+}
