@@ -5,7 +5,8 @@ MODULE     = github.com/fluxnotify/otelcol-flux
 COLLECTOR  = _build/otelcol-flux
 COMPANION  = _build/fluxnotify
 SOURCES    = $(shell find . -name '*.go' -not -path './_build/*' -not -path './test/*' -not -name '*_test.go') go.mod go.sum builder-config.yaml
-MODULES    = . test/e2e
+MODULES    = . test/e2e test/chaos
+MINUTES    = 10
 
 .DEFAULT_GOAL := help
 
@@ -31,6 +32,15 @@ $(COMPANION): $(SOURCES) $(wildcard cmd/fluxnotify/samples/*)
 test: build ## Run every test that this machine can run
 	$(GO) test -race ./...
 	cd test/e2e && $(GO) test -race ./...
+	cd test/chaos && $(GO) test -race ./...
+
+.PHONY: chaos
+chaos: build ## Show that nothing accepted is lost, whatever goes wrong (5 min)
+	cd test/chaos && $(GO) run . $(CHAOS)
+
+.PHONY: soak
+soak: build ## Watch the collector under a load for MINUTES, and meet it with a burst
+	cd test/chaos && $(GO) run . -soak $(MINUTES)
 
 .PHONY: lint
 lint: ## Check the code, its format, and that generated files are fresh
@@ -40,13 +50,14 @@ lint: ## Check the code, its format, and that generated files are fresh
 
 .PHONY: generate
 generate: ## Write the generated files again
-	$(GO) generate ./receiver/... ./exporter/...
+	$(GO) generate ./receiver/... ./exporter/... ./connector/...
 	$(GO) mod tidy
 	cd test/e2e && $(GO) mod tidy
+	cd test/chaos && $(GO) mod tidy
 
 .PHONY: bench
 bench: build ## Measure; the end-to-end part compares with a bare relay
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/...
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/... ./connector/...
 	$(GO) run ./test/load
 
 FUZZTIME ?= 20s

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -48,6 +49,8 @@ type (
 		// Body is what is sent, where that is text; Bytes where it is not.
 		Body  string `json:"body,omitempty"`
 		Bytes []byte `json:"bytes,omitempty"`
+		// Shown is what such a body says.
+		Shown json.RawMessage `json:"shown,omitempty"`
 	}
 	renderedHeader struct {
 		Name  string `json:"name"`
@@ -78,12 +81,12 @@ func newRenderedExporter(name, providerType string, d fluxnotifyexporter.Decisio
 func newRenderedRequest(r fluxnotifyexporter.Request) renderedRequest {
 	shown := renderedRequest{
 		Method: r.Method, URL: r.URL, Address: r.Address, Channel: r.Channel, Key: r.Key, Object: r.Object,
-		ReadsFirst: r.ReadsFirst, Fails: r.Fails,
+		ReadsFirst: r.ReadsFirst, Fails: r.Fails, Shown: r.Shown,
 	}
 	for _, h := range r.Headers {
 		shown.Headers = append(shown.Headers, renderedHeader{h.Name, h.Value})
 	}
-	if utf8.Valid(r.Body) {
+	if utf8.Valid(r.Body) && r.Shown == nil {
 		shown.Body = string(r.Body)
 	} else {
 		shown.Bytes = r.Body
@@ -178,7 +181,10 @@ func (r *renderedRequest) print(b *strings.Builder, p painter) {
 		}
 	}
 	body := harmless(pretty([]byte(r.Body)))
-	if r.Bytes != nil {
+	switch {
+	case r.Shown != nil:
+		body = fmt.Sprintf("(%d bytes, which say:)\n", len(r.Bytes)) + harmless(pretty(r.Shown))
+	case r.Bytes != nil:
 		body = fmt.Sprintf("(%d bytes that are no text: -o json has them)", len(r.Bytes))
 	}
 	lines.WriteString("\n" + cmp.Or(body, "(no body)") + "\n")

@@ -26,7 +26,7 @@ func newProvider(ctx context.Context, row providers.Row, r resolved, extensions 
 		return nil, err
 	}
 	s := r.settings
-	s.HTTP, s.Logger = client, set.Logger
+	s.Type, s.HTTP, s.Logger = row.Type, client, set.Logger
 	if r.tlsGiven {
 		if s.TLS, err = loadTLS(ctx, r); err != nil {
 			return nil, err

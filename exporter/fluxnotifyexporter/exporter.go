@@ -93,11 +93,20 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 		return nil, err
 	}
 	e.slots = make(chan struct{}, width)
-	e.current = &current{config: config, row: d.row, uid: config.uid(set.ID), set: set.TelemetrySettings, width: width}
+	e.current = &current{config: config, row: d.row, name: providerName(set.ID), uid: config.uid(set.ID), set: set.TelemetrySettings, width: width}
 	if e.report, err = newReport(set.TelemetrySettings, d.row.Type); err != nil {
 		return nil, err
 	}
 	return e, e.chain(ctx, set)
+}
+
+// providerName is what an expression knows the provider by: what stands after the
+// slash of the exporter's ID, as a Provider's name stands after its kind.
+func providerName(id component.ID) string {
+	if id.Name() == "" {
+		return id.Type().String()
+	}
+	return id.Name()
 }
 
 // chain makes the queue and the retry.
@@ -147,6 +156,7 @@ func (e *notifyExporter) Start(ctx context.Context, host component.Host) error {
 		if err := putBackInFront(ctx, host, *e.config.QueueConfig.Get().StorageID, e.id); err != nil {
 			return err
 		}
+		host = newPatientHost(host, *e.config.QueueConfig.Get().StorageID, e.report.logger)
 	}
 	return e.queue.Start(ctx, host)
 }

@@ -129,7 +129,10 @@ func event(name, message string) plog.Logs {
 		Timestamp:      fluxevent.NewTime(time.Unix(1_700_000_000, 0)),
 		Reason:         "ReconciliationFailed",
 		Message:        message,
-		Metadata:       map[string]string{"kustomize.toolkit.fluxcd.io/revision": "main@sha1:731f7eaddfb6af01cb2173e18f0f75b0ba780ef1"},
+		Metadata: map[string]string{
+			"kustomize.toolkit.fluxcd.io/revision":   "main@sha1:731f7eaddfb6af01cb2173e18f0f75b0ba780ef1",
+			"event.toolkit.fluxcd.io/change_request": "42",
+		},
 	}, time.Now())
 }
 

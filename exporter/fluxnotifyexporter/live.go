@@ -23,9 +23,11 @@ import (
 type current struct {
 	config *Config
 	row    providers.Row
+	name   string
 	uid    string
 	set    component.TelemetrySettings
 	width  int
+	memory notify.Memory
 
 	extensions map[component.ID]component.Component
 	watchers   []*filewatch.Watcher
@@ -115,6 +117,7 @@ func (c *current) reload() {
 
 func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 	tap := &transportTap{}
+	r.settings.Name, r.settings.Memory = c.name, &c.memory
 	provider, err := newProvider(ctx, c.row, r, c.extensions, c.set, clientUse{tap: tap, width: c.width})
 	if err != nil {
 		return nil, err

@@ -62,6 +62,8 @@ type Request struct {
 	// repetitions from others, Object is what its order or partition goes by.
 	Address, Channel, Key, Object string
 	Body                          []byte
+	// Shown is the body as JSON, for people, where it is no text.
+	Shown []byte
 	// ReadsFirst is what is read from the endpoint before. Where that is not empty
 	// the answer may change what is sent.
 	ReadsFirst []string
@@ -79,6 +81,7 @@ func NewPreview(ctx context.Context, id component.ID, config *Config) (*Preview,
 	if err != nil {
 		return nil, err
 	}
+	r.settings.Name = providerName(id)
 	p := &Preview{decider: d, settings: r.settings, recorder: &recorder{}, missing: r.missing, warnings: r.warnings}
 	use := clientUse{tap: &transportTap{instead: p.recorder}, width: 1, alone: true}
 	if p.provider, err = newProvider(ctx, d.row, r, nil, component.TelemetrySettings{Logger: zap.NewNop()}, use); err != nil {
@@ -157,6 +160,11 @@ func (p *Preview) request(ctx context.Context, payload notify.Payload) Request {
 	shown := Request{
 		Method: payload.Method, Key: payload.Key, Object: payload.Object, Body: p.redaction.Body(payload.Body),
 		Fails: strings.Join(p.missing, ", "),
+	}
+	if p.row.Show != nil {
+		if readable, err := p.row.Show(payload.Body); err == nil {
+			shown.Shown = p.redaction.Body(readable)
+		}
 	}
 	if p.row.Bus {
 		shown.Address, shown.Channel = p.redaction.Address(p.settings.Address), p.settings.Channel

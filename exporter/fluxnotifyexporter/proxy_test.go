@@ -48,6 +48,10 @@ func behindProxy(t *testing.T, ca *testca.Authority, row providers.Row) (*endpoi
 	sink := &endpoint{}
 	sink.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sink.handler(nil).ServeHTTP(httptest.NewRecorder(), r)
+		if row.OK != nil {
+			row.OK(w, r)
+			return
+		}
 		_, _ = io.WriteString(w, row.OKBody)
 	}))
 	sink.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

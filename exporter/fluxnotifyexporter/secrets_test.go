@@ -45,8 +45,7 @@ func TestASecretInTheConfiguration(t *testing.T) {
 
 func TestSecretsOverrideEachOther(t *testing.T) {
 	t.Parallel()
-	ca := testca.New(t).PEM()
-	other := testca.New(t).PEM()
+	ca, other := testca.New(t).PEM(), testca.New(t).PEM()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte("of-the-folder"), 0o600))
 	config := webhook("https://example.com")
@@ -65,8 +64,7 @@ func TestSecretsOverrideEachOther(t *testing.T) {
 
 func TestCertAndProxySecretsRotate(t *testing.T) {
 	t.Parallel()
-	first := testca.New(t).PEM()
-	second := testca.New(t).PEM()
+	first, second := testca.New(t).PEM(), testca.New(t).PEM()
 	cert := mount(t, map[string]string{"ca.crt": first})
 	proxy := mount(t, map[string]string{"address": "http://one:3128", "username": "canary"})
 	config := webhook("https://127.0.0.1:1")

@@ -38,7 +38,7 @@ func Connect(ctx context.Context, s notify.Settings) error {
 	case connected.Load():
 		err = nil
 	case err != nil:
-		return t.transportError(ctx, err)
+		return t.transportError(ctx, t.address.Host, err)
 	}
 	if res == nil {
 		return err

@@ -21,23 +21,24 @@ const maxDelay = time.Hour
 
 // judge says what an answer means; nil is success. Its return type is error, so
 // that success is no non-nil interface around a nil pointer.
-func (t *Target) judge(a Answer) error {
-	if t.options.Judge != nil {
-		verdict, ok := t.options.Judge(a)
+func (p *party) judge(host string, a Answer) error {
+	if p.options.Judge != nil {
+		verdict, ok := p.options.Judge(a)
 		if ok && verdict == nil {
 			return nil
 		}
 		if ok {
-			verdict.Delay = clamp(verdict.Delay)
-			verdict.Err = errors.New(t.secrets.quote([]byte(t.address.Host + " " + verdict.Err.Error())))
-			return verdict
+			said := *verdict
+			said.Delay = clamp(verdict.Delay)
+			said.Err = errors.New(p.secrets.quote([]byte(host + " " + verdict.Err.Error())))
+			return &said
 		}
 	}
 	if a.Status >= 200 && a.Status < 300 {
 		return nil
 	}
-	e := &notify.Error{Type: strconv.Itoa(a.Status), Err: t.describe(a)}
-	delay, asked := RetryAfter(a.Header, t.options.Now())
+	e := &notify.Error{Type: strconv.Itoa(a.Status), Err: p.describe(host, a)}
+	delay, asked := RetryAfter(a.Header, p.options.Now())
 	switch {
 	case a.Status == http.StatusTooManyRequests,
 		asked && a.Status == http.StatusServiceUnavailable,
@@ -58,19 +59,35 @@ func rateLimited(a Answer) bool {
 	if a.Status != http.StatusUnauthorized && a.Status != http.StatusForbidden {
 		return false
 	}
-	return a.Header.Get("Retry-After") != "" || a.Header.Get("X-Ratelimit-Remaining") == "0"
+	return a.Header.Get("Retry-After") != "" || usedUp(a.Header)
 }
 
-func (t *Target) describe(a Answer) error {
+// The headers of rate limits: GitHub's and many others' begin with X-, those of
+// GitLab and Bitbucket do not.
+var (
+	remaining = [...]string{"X-Ratelimit-Remaining", "Ratelimit-Remaining"}
+	resets    = [...]string{"X-Ratelimit-Reset", "Ratelimit-Reset"}
+)
+
+// usedUp tells that nothing is left of a rate limit.
+func usedUp(h http.Header) bool {
+	return h.Get(remaining[0]) == "0" || h.Get(remaining[1]) == "0"
+}
+
+func (p *party) describe(host string, a Answer) error {
 	if a.Status >= 300 && a.Status < 400 {
 		return fmt.Errorf("%s answered %d and points to %s, which is not followed: set address to where it leads",
-			t.address.Host, a.Status, t.secrets.quote([]byte(redirectHost(a.Header.Get("Location")))))
+			host, a.Status, p.secrets.quote([]byte(redirectHost(a.Header.Get("Location")))))
 	}
 	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
-	if answer := t.secrets.quote(a.Body); answer != "" {
-		return fmt.Errorf("%s answered %s: %s", t.address.Host, status, answer)
+	words := a.Body
+	if p.options.Words != nil {
+		words = p.options.Words(a)
 	}
-	return fmt.Errorf("%s answered %s", t.address.Host, status)
+	if answer := p.secrets.quote(words); answer != "" {
+		return fmt.Errorf("%s answered %s: %s", host, status, answer)
+	}
+	return fmt.Errorf("%s answered %s", host, status)
 }
 
 func redirectHost(location string) string {
@@ -95,14 +112,25 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 			return clamp(date.Sub(now)), true
 		}
 	}
-	if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
-		const aYear = 365 * 24 * 3600 // a smaller number counts seconds from now
-		if reset > aYear {
-			return clamp(time.Unix(reset, 0).Sub(now)), true
+	for i, name := range resets {
+		// Some send these with every answer: with something left, another limit
+		// was meant, which says no time.
+		if left := h.Get(remaining[i]); left != "" && left != "0" {
+			continue
 		}
-		return clamp(time.Duration(max(reset, 0)) * time.Second), true
+		if reset, err := strconv.ParseInt(h.Get(name), 10, 64); err == nil {
+			return untilReset(reset, now), true
+		}
 	}
 	return 0, false
+}
+
+func untilReset(reset int64, now time.Time) time.Duration {
+	const aYear = 365 * 24 * 3600 // a smaller number counts seconds from now
+	if reset > aYear {
+		return clamp(time.Unix(reset, 0).Sub(now))
+	}
+	return clamp(time.Duration(max(reset, 0)) * time.Second)
 }
 
 func clamp(d time.Duration) time.Duration {
@@ -110,7 +138,7 @@ func clamp(d time.Duration) time.Duration {
 }
 
 // transportError classifies what happened before there was an answer.
-func (t *Target) transportError(ctx context.Context, err error) error {
+func (p *party) transportError(ctx context.Context, host string, err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // its text holds the whole address
@@ -120,16 +148,16 @@ func (t *Target) transportError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		e.Type = "timeout"
-	case untrusted(err):
+	case Untrusted(err):
 		e.Type, e.Class = "tls", notify.Permanent
 	}
-	e.Err = t.secrets.clean(fmt.Errorf("%s: %w", t.address.Host, err))
+	e.Err = p.secrets.clean(fmt.Errorf("%s: %w", host, err))
 	return e
 }
 
-// untrusted tells a certificate that will not do from one that is not valid at
+// Untrusted tells a certificate that will not do from one that is not valid at
 // the moment: the latter will be renewed.
-func untrusted(err error) bool {
+func Untrusted(err error) bool {
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) {
 		return invalid.Reason != x509.Expired

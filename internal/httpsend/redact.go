@@ -28,9 +28,13 @@ const (
 
 // redactor removes the secrets of one target from texts.
 type redactor struct {
+	secrets  []string
 	replacer *strings.Replacer
 	short    []string
 }
+
+// and is a redactor of further secrets.
+func (r redactor) and(secrets ...string) redactor { return redact(append(secrets, r.secrets...)) }
 
 func newRedactor(s notify.Settings, address *url.URL) redactor {
 	secrets := credentials(s, address)
@@ -76,8 +80,15 @@ func credentials(s notify.Settings, address *url.URL) []string {
 	return secrets
 }
 
+// Quoter makes what a peer has said fit for an error, for types that do not
+// speak HTTP: without the secrets, printable, and no longer than such an answer.
+func Quoter(secrets ...string) func(said string) string {
+	r := redact(secrets)
+	return func(said string) string { return r.quote([]byte(said)) }
+}
+
 func redact(secrets []string) redactor {
-	var r redactor
+	r := redactor{secrets: secrets}
 	var all []string
 	for _, secret := range secrets {
 		secret = strings.TrimSpace(secret)

@@ -123,3 +123,10 @@ func TestBearer(t *testing.T) {
 		assert.Equal(t, want, r.Header.Get("Authorization"))
 	}
 }
+
+func TestQuoter(t *testing.T) {
+	t.Parallel()
+	quote := httpsend.Quoter("", "s3cret+key/of=the policy")
+	assert.Equal(t, "refused [REDACTED] and [REDACTED]\\r\\nagain", quote("refused s3cret+key/of=the policy and s3cret%2Bkey%2Fof%3Dthe+policy\r\nagain "))
+	assert.Len(t, quote(strings.Repeat("x", 2000)), 512)
+}

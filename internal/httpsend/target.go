@@ -24,25 +24,37 @@ const (
 	maxDrain = 256 << 10
 )
 
+// party is whoever is spoken to: how, and what of it is secret. A Target and a
+// Transport judge and redact by it alike.
+type party struct {
+	transport http.RoundTripper // not the client: what that adds is to follow redirects
+	options   Options
+	secrets   redactor
+}
+
 // Target is an endpoint and how to speak to it. Providers embed it, and have
 // Deliver by that.
 type Target struct {
-	transport http.RoundTripper // not the client: what that adds is to follow redirects
-	address   *url.URL
-	user      *url.Userinfo
-	options   Options
-	secrets   redactor
+	party
+	address *url.URL
+	user    *url.Userinfo
 }
 
 // Options are what types differ in.
 type Options struct {
 	// Header is sent with every request.
 	Header http.Header
+	// Authorize gives the Authorization header where it has to be fetched first.
+	// Its error is what the delivery fails with.
+	Authorize func(context.Context) (string, error)
 	// Sign adds credentials and signatures, last of all.
 	Sign func(*http.Request, []byte)
 	// Judge says what an answer means where its status code alone does not.
 	// ok is false where the usual rules are right.
 	Judge func(Answer) (verdict *notify.Error, ok bool)
+	// Words are what the body of a refusal says to a person, where it is no
+	// text. Default: all of it.
+	Words func(Answer) []byte
 	// Now is the clock for Retry-After dates. Default: time.Now.
 	Now func() time.Time
 }
@@ -61,13 +73,17 @@ func New(s notify.Settings, o Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	t := &Target{transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address)}
+	t := &Target{party: newParty(s, o, address)}
 	t.user, address.User = address.User, nil
 	t.address = address
 	return t, nil
+}
+
+func newParty(s notify.Settings, o Options, address *url.URL) party {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return party{transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address)}
 }
 
 // ParseAddress checks an address. Its errors do not repeat it, since it may be
@@ -94,10 +110,10 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 	}
 	res, err := t.transport.RoundTrip(req)
 	if err != nil {
-		return t.transportError(ctx, err)
+		return t.transportError(ctx, t.address.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := read(res)
+	body, err := read(res, maxAnswer)
 	if err != nil && res.StatusCode < http.StatusMultipleChoices {
 		// The endpoint has taken it: its status says so, and a repetition would
 		// be a second notification. Only a type that judges bodies needs more.
@@ -107,9 +123,13 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 		if verdict, judges := t.options.Judge(Answer{Status: res.StatusCode, Header: res.Header}); !judges || verdict == nil {
 			return nil
 		}
-		return t.transportError(ctx, err)
+		return t.transportError(ctx, t.address.Host, err)
 	}
-	return t.judge(Answer{Status: res.StatusCode, Header: res.Header, Body: body})
+	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
+	if t.judge(t.address.Host, answer) == nil {
+		return nil
+	}
+	return t.sending(req).judge(t.address.Host, answer)
 }
 
 // asJSON is what payloads are unless they say otherwise.
@@ -138,14 +158,42 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 			req.Header[name] = values
 		}
 	}
-	if t.options.Sign != nil {
-		t.options.Sign(req, p.Body)
+	if err := t.authenticate(req, p.Body); err != nil {
+		return nil, err
 	}
 	if t.user != nil && req.Header.Get("Authorization") == "" {
 		password, _ := t.user.Password()
 		req.SetBasicAuth(t.user.Username(), password)
 	}
 	return req, nil
+}
+
+// authenticate adds what says who is speaking.
+func (p *party) authenticate(req *http.Request, body []byte) error {
+	if p.options.Authorize != nil {
+		authorization, err := p.options.Authorize(req.Context())
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", authorization)
+	}
+	if p.options.Sign != nil {
+		p.options.Sign(req, body)
+	}
+	return nil
+}
+
+// sending is the party of one request. What authorises that may have been fetched
+// on the way, and is no less secret than the settings.
+func (p *party) sending(req *http.Request) *party {
+	authorization := req.Header.Get("Authorization")
+	if authorization == "" {
+		return p
+	}
+	_, credentials, _ := strings.Cut(authorization, " ")
+	one := *p
+	one.secrets = p.secrets.and(authorization, credentials)
+	return &one
 }
 
 // Path is that of the address, escaped.
@@ -170,11 +218,11 @@ func (t *Target) Get(ctx context.Context) error {
 }
 
 // read takes what is needed of an answer and lets the connection go on.
-func read(res *http.Response) ([]byte, error) {
+func read(res *http.Response, most int64) ([]byte, error) {
 	if res.ContentLength == 0 {
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(res.Body, most))
 	if err != nil {
 		return body, err
 	}

@@ -206,6 +206,22 @@ func TestJudge(t *testing.T) {
 	assert.Equal(t, strings.TrimPrefix(url, "http://")+` wait with [REDACTED]\x00`, e.Error())
 }
 
+func TestWords(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte("\x00\x01binary"))
+	})
+	p := target(t, notify.Settings{Address: url, Token: "secret-token"}, httpsend.Options{Words: func(a httpsend.Answer) []byte {
+		assert.Equal(t, http.StatusBadRequest, a.Status)
+		assert.Equal(t, "\x00\x01binary", string(a.Body))
+		return []byte("not with secret-token")
+	}})
+	e := failure(t, p.Deliver(t.Context(), post))
+	assert.Equal(t, notify.Permanent, e.Class)
+	assert.Contains(t, e.Error(), "answered 400 Bad Request: not with [REDACTED]")
+}
+
 func TestParseAddress(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{

@@ -136,6 +136,9 @@ type Settings struct {
 	Headers  []Header
 	// Secrets are the further keys of the secret folder, by name.
 	Secrets map[string]string
+	// Type and Name are those of the provider: its row's, and its exporter's.
+	Type string
+	Name string
 	// UID is the provider's identity, stable over restarts.
 	UID string
 	// JetStream waits for a NATS stream's acknowledgement.
@@ -153,6 +156,8 @@ type Settings struct {
 	// ConnectTimeout bounds a dial that no context bounds.
 	ConnectTimeout time.Duration
 	Logger         *zap.Logger
+	// Memory is shared with the providers before and after this one.
+	Memory *Memory
 }
 
 // Header is a header of the operator's.

@@ -108,3 +108,16 @@ func TestTakes(t *testing.T) {
 		assert.Equal(t, c.rule != "", filtered, c.name)
 	}
 }
+
+func TestMessageID(t *testing.T) {
+	t.Parallel()
+	n := notify.New(event(map[string]string{"a": "b"}), nil, notify.Alert{UID: "1"})
+	body, err := n.EventJSON()
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"involvedObject":{"kind":"HelmRelease","namespace":"apps","name":"Webapp","apiVersion":"helm.toolkit.fluxcd.io/v2"},`+
+		`"severity":"","timestamp":null,"message":"","reason":"","reportingController":""}`, string(body), "without what no alert chose")
+	id := n.MessageID(body)
+	assert.Equal(t, id, n.MessageID(body))
+	n.Alert.UID = "2"
+	assert.NotEqual(t, id, n.MessageID(body), "another alert's")
+}

@@ -3,18 +3,33 @@
 package providers
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/azuredevops"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/azureeventhub"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/bitbucket"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/bitbucketserver"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/datadog"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/discord"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generic"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/generichmac"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitcomment"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitea"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/giteapullrequestcomment"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/githubdispatch"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/githubpullrequestcomment"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlab"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitlabmergerequestcomment"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlechat"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/googlepubsub"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/grafana"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/incidentio"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/lark"
@@ -23,6 +38,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers/msteams"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/nats"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/opsgenie"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/otel"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/pagerduty"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/rocket"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/sentry"
@@ -80,6 +96,13 @@ type Row struct {
 	// OKBody is what the endpoint answers when it is content, where the type
 	// looks further than the status code.
 	OKBody string
+	// OK answers every request of a delivery as a content endpoint does, where a
+	// delivery is more than one request. nil: all get OKBody.
+	OK http.HandlerFunc
+	// OneHost marks a type that knows its endpoint's host whatever the address.
+	OneHost bool
+	// Show writes a body that is no text as JSON, for people. nil: bodies are text.
+	Show func(body []byte) ([]byte, error)
 	// Sample is a configuration that uses every setting of the type.
 	Sample notify.Settings
 }
@@ -92,6 +115,38 @@ var Table = []Row{
 		Address: Required, Username: Optional, Password: Optional, Token: Optional, OpenAddress: true,
 		New:    alertmanager.New,
 		Sample: notify.Settings{Address: "https://alertmanager.example.com/api/v2/alerts", Username: "flux", Password: "sample-password"},
+	},
+	{
+		Type: "azuredevops", Words: "a commit status on Azure DevOps",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
+		New:    azuredevops.New,
+		OK:     azuredevops.Empty,
+		Sample: notify.Settings{Address: "https://dev.azure.com/organization/project/_git/repository", Token: "sample-token"},
+	},
+	{
+		Type: "azureeventhub", Words: "the event as JSON to an Azure event hub",
+		Takes: notify.TakesNews, Bus: true,
+		Address: Required, Channel: Optional, Token: Optional,
+		New:    azureeventhub.New,
+		Sample: notify.Settings{Address: "flux-events", Channel: "fluxv2", Token: "sample-token"},
+	},
+	{
+		Type: "bitbucket", Words: "a build status on Bitbucket Cloud",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
+		OneHost: true,
+		New:     bitbucket.New,
+		OK:      gitstatus.Absent,
+		Sample:  notify.Settings{Address: "https://bitbucket.org/workspace/repository", Username: "flux@example.com", Token: "sample-token"},
+	},
+	{
+		Type: "bitbucketserver", Words: "a build status on Bitbucket Server or Data Center",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
+		New:    bitbucketserver.New,
+		OK:     gitstatus.Absent,
+		Sample: notify.Settings{Address: "https://bitbucket.example.com/scm/project/repository.git", Username: "flux", Password: "sample-password"},
 	},
 	{
 		Type: "datadog", Words: "an event in Datadog",
@@ -123,12 +178,63 @@ var Table = []Row{
 		Sample:   notify.Settings{Address: "https://example.com/hook", Token: "sample-token", Headers: []notify.Header{{Name: "X-Team", Value: "sample-header"}}},
 	},
 	{
+		Type: "gitea", Words: "a commit status on Gitea or Forgejo",
+		Takes: notify.TakesCommits, Skips: gitstatus.Skips,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
+		New:    gitea.New,
+		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Username: "flux", Token: "sample-token"},
+	},
+	{
+		Type: "giteapullrequestcomment", Words: "a comment on a pull request on Gitea or Forgejo",
+		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
+		New:    giteapullrequestcomment.New,
+		OK:     gitcomment.Empty,
+		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Token: "sample-token"},
+	},
+	{
+		Type: "github", Words: "a commit status on GitHub",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
+		Secrets: githubapp.Keys,
+		New:     github.New,
+		OK:      gitstatus.Empty,
+		Sample:  notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
 		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",
 		Takes:   notify.TakesNews,
 		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
+		Secrets:    githubapp.Keys,
 		MaxRequest: 66_560,
 		New:        githubdispatch.New,
 		Sample:     notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
+		Type: "githubpullrequestcomment", Words: "a comment on a pull request on GitHub",
+		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
+		Secrets: githubapp.Keys,
+		New:     githubpullrequestcomment.New,
+		OK:      gitcomment.Empty,
+		Sample:  notify.Settings{Address: "https://github.com/owner/repository", Token: "sample-token"},
+	},
+	{
+		Type: "gitlab", Words: "a commit status on GitLab",
+		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
+		New:    gitlab.New,
+		OK:     gitstatus.Empty,
+		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
+	},
+	{
+		Type: "gitlabmergerequestcomment", Words: "a comment on a merge request on GitLab",
+		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
+		New:    gitlabmergerequestcomment.New,
+		OK:     gitcomment.Empty,
+		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
 	},
 	{
 		Type: "googlechat", Words: "a card in a Google Chat space",
@@ -137,6 +243,16 @@ var Table = []Row{
 		MaxRequest: 32_000,
 		New:        googlechat.New,
 		Sample:     notify.Settings{Address: "https://chat.googleapis.com/v1/spaces/AAAAsample/messages?key=sample-key&token=sample-token"},
+	},
+	{
+		Type: "googlepubsub", Words: "the event as JSON to a Google Pub/Sub topic",
+		Takes: notify.TakesNews, Bus: true,
+		Address: Required, Channel: Required, Token: Optional, Headers: Optional, Ordering: Optional,
+		New: googlepubsub.New,
+		Sample: notify.Settings{
+			Address: "my-project", Channel: "flux-events", Ordering: true, Headers: []notify.Header{{Name: "team", Value: "sample-header"}},
+			Token: `{"type":"authorized_user","client_id":"sample","client_secret":"sample-secret","refresh_token":"sample-token"}`,
+		},
 	},
 	{
 		Type: "grafana", Words: "an annotation in Grafana",
@@ -198,6 +314,17 @@ var Table = []Row{
 		Address: Required, Token: Expected, OpenAddress: true,
 		New:    opsgenie.New,
 		Sample: notify.Settings{Address: "https://api.opsgenie.com/v2/alerts", Token: "sample-token"},
+	},
+	{
+		Type: "otel", Words: "spans to an OTLP endpoint",
+		Takes: notify.TakesNews, Skips: otel.Skips,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, Headers: Optional, OpenAddress: true,
+		New:  otel.New,
+		Show: otel.Show,
+		Sample: notify.Settings{
+			Address: "https://otlp.example.com/v1/traces", Username: "flux", Password: "sample-password",
+			Headers: []notify.Header{{Name: "X-Scope-OrgID", Value: "sample-tenant"}},
+		},
 	},
 	{
 		Type: "pagerduty", Words: "alerts and change events to PagerDuty",

@@ -88,6 +88,7 @@ func TestHostileEvents(t *testing.T) {
 	each(t, func(t *testing.T, row providers.Row) {
 		p := providertest.Sample(t, row)
 		for name, e := range providertest.Hostile() {
+			e = providertest.OnChangeRequest(row, e)
 			for _, n := range []*notify.Notification{providertest.Notification(t, e), alert.Everything(&e)} {
 				payloads, err := p.Render(n)
 				require.NoError(t, err, name)
@@ -112,7 +113,9 @@ func FuzzRender(f *testing.F) {
 				Kind: "Kustomization", Name: name, Namespace: name, UID: value, APIVersion: "kustomize.toolkit.fluxcd.io/v1",
 			},
 			Message: message, Reason: name, Severity: severity, ReportingController: name,
-			Metadata: map[string]string{fluxevent.Group + "/" + key: value, "kustomize.toolkit.fluxcd.io/revision": value},
+			Metadata: map[string]string{
+				fluxevent.Group + "/" + key: value, "kustomize.toolkit.fluxcd.io/revision": value, notify.ChangeRequestKey: "42",
+			},
 			Observed: providertest.Observed,
 		}
 		byAlert := providertest.NotificationWith(t, e, map[string]string{"operator-" + key: value})

@@ -4,6 +4,7 @@
 package providertest
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/alert"
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
 // Observed is when every event of the tests arrived: what stands for the time
@@ -59,6 +61,22 @@ func Event(tb testing.TB, name string) fluxevent.Event {
 	tb.Helper()
 	e, ok := Events(tb)[name]
 	require.True(tb, ok, "testdata/events has no %s.json", name)
+	return e
+}
+
+// OnChangeRequest is the event as one that belongs to a change request, for types that take no
+// others.
+func OnChangeRequest(row providers.Row, e fluxevent.Event) fluxevent.Event {
+	if row.Takes != notify.TakesChangeRequests {
+		return e
+	}
+	return requested(e)
+}
+
+func requested(e fluxevent.Event) fluxevent.Event {
+	metadata := map[string]string{notify.ChangeRequestKey: "42"}
+	maps.Copy(metadata, e.Metadata)
+	e.Metadata = metadata
 	return e
 }
 

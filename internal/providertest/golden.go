@@ -45,7 +45,7 @@ func Golden(t *testing.T, row providers.Row, update bool) {
 	for _, name := range slices.Sorted(maps.Keys(events)) {
 		file := filepath.Join(dir, name+".golden")
 		known[file] = true
-		got := golden(t, row, p, events[name])
+		got := golden(t, row, p, OnChangeRequest(row, events[name]))
 		if update {
 			require.NoError(t, os.MkdirAll(dir, 0o755))
 			require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
@@ -77,11 +77,11 @@ func golden(tb testing.TB, row providers.Row, p notify.Provider, e fluxevent.Eve
 	}
 	payloads, err := p.Render(Notification(tb, e))
 	require.NoError(tb, err)
-	return Print(tb, payloads)
+	return Print(tb, row, payloads)
 }
 
 // Print writes payloads as a person would read them.
-func Print(tb testing.TB, payloads []notify.Payload) string {
+func Print(tb testing.TB, row providers.Row, payloads []notify.Payload) string {
 	tb.Helper()
 	if len(payloads) == 0 {
 		return "nothing to send\n"
@@ -111,19 +111,30 @@ func Print(tb testing.TB, payloads []notify.Payload) string {
 			b.WriteString("{time} " + p.Time.Format(time.RFC3339Nano) + "\n")
 		}
 		b.WriteByte('\n')
-		b.WriteString(strings.TrimRight(body(tb, p.Body), "\n"))
+		b.WriteString(strings.TrimRight(indented(Text(tb, row, p.Body)), "\n"))
 		b.WriteByte('\n')
 	}
 	return b.String()
 }
 
-// body is indented where it is JSON; the order of keys and the escapes stay.
-func body(tb testing.TB, raw []byte) string {
+// Text is a body as text: what is sent, or what the type shows of it.
+func Text(tb testing.TB, row providers.Row, body []byte) []byte {
 	tb.Helper()
-	require.True(tb, utf8.Valid(raw), "the body is not UTF-8")
+	if row.Show == nil {
+		require.True(tb, utf8.Valid(body), "the body is not UTF-8")
+		return body
+	}
+	shown, err := row.Show(body)
+	require.NoError(tb, err, "the type cannot read its own body")
+	require.True(tb, json.Valid(shown), "what is shown of the body is not JSON: %.200q", shown)
+	return shown
+}
+
+// indented is for JSON; the order of its keys and its escapes stay.
+func indented(text []byte) string {
 	var b bytes.Buffer
-	if !json.Valid(raw) || json.Indent(&b, raw, "", "  ") != nil {
-		return string(raw)
+	if !json.Valid(text) || json.Indent(&b, text, "", "  ") != nil {
+		return string(text)
 	}
 	return b.String()
 }

@@ -24,9 +24,7 @@ func Cancels(t *testing.T, row providers.Row) {
 		<-release
 	})
 	defer close(release) // before the server's Close, which waits for the handler
-	s := row.Sample
-	s.Address = At(t, s.Address, server.URL)
-	p := New(t, row, s)
+	p := On(t, row, row.Sample, server.URL)
 	payload := Payload(t, p)
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"crypto/tls"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
@@ -24,7 +26,7 @@ func Complete(tb testing.TB, s notify.Settings) notify.Settings {
 	tb.Cleanup(transport.CloseIdleConnections)
 	s.HTTP = &http.Client{Transport: transport, CheckRedirect: httpsend.NoRedirects}
 	s.Logger = zap.NewNop()
-	s.UID = "prod-eu-1"
+	s.Type, s.Name, s.UID = "sample", "production", "prod-eu-1"
 	s.ConnectTimeout = 5 * time.Second
 	return s
 }
@@ -32,7 +34,12 @@ func Complete(tb testing.TB, s notify.Settings) notify.Settings {
 // New makes a provider of a row and ends it with the test.
 func New(tb testing.TB, row providers.Row, s notify.Settings) notify.Provider {
 	tb.Helper()
-	p, err := row.New(Complete(tb, s))
+	return made(tb, row, Complete(tb, s))
+}
+
+func made(tb testing.TB, row providers.Row, s notify.Settings) notify.Provider {
+	tb.Helper()
+	p, err := row.New(s)
 	require.NoError(tb, err)
 	if stopper, ok := p.(notify.Stopper); ok {
 		tb.Cleanup(func() { require.NoError(tb, stopper.Shutdown(tb.Context())) })
@@ -57,6 +64,41 @@ func At(tb testing.TB, address, server string) string {
 	return u.String()
 }
 
+// On makes a provider whose requests come to a server, whatever host the type
+// takes its endpoint to be on.
+func On(tb testing.TB, row providers.Row, s notify.Settings, server string) notify.Provider {
+	tb.Helper()
+	if !row.OneHost {
+		s.Address = At(tb, s.Address, server)
+		return New(tb, row, s)
+	}
+	u, err := url.Parse(server)
+	require.NoError(tb, err)
+	s = Complete(tb, s)
+	s.HTTP.Transport = rerouted{s.HTTP.Transport, u}
+	return made(tb, row, s)
+}
+
+// rerouted sends every request to one server.
+type rerouted struct {
+	http.RoundTripper
+	server *url.URL
+}
+
+func (t rerouted) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme, r.URL.Host = t.server.Scheme, t.server.Host
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// ok answers as a content endpoint of the row.
+func ok(row providers.Row) http.HandlerFunc {
+	if row.OK != nil {
+		return row.OK
+	}
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, row.OKBody) }
+}
+
 // Server answers on the loopback interface until the test ends.
 func Server(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 	tb.Helper()
@@ -69,10 +111,12 @@ func Server(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 func Payload(tb testing.TB, p notify.Provider) notify.Payload {
 	tb.Helper()
 	for _, name := range []string{"kustomization-failed", "kustomization-succeeded", "kustomization-commit-status"} {
-		payloads, err := p.Render(Notification(tb, Event(tb, name)))
-		require.NoError(tb, err)
-		if len(payloads) > 0 {
-			return payloads[0]
+		for _, e := range []fluxevent.Event{Event(tb, name), requested(Event(tb, name))} {
+			payloads, err := p.Render(Notification(tb, e))
+			require.NoError(tb, err)
+			if len(payloads) > 0 {
+				return payloads[0]
+			}
 		}
 	}
 	require.Fail(tb, "the type sends nothing")

@@ -2,7 +2,9 @@ package providertest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,12 +22,53 @@ type answer struct {
 	header map[string]string
 }
 
-// Statuses proves that a type takes every status code for what it means. A
-// status below 200 is no final answer, so none is sent.
+// Statuses proves that a type takes every status code for what it means, at each
+// of the requests of a delivery. A status below 200 is no final answer, so none
+// is sent.
 func Statuses(t *testing.T, row providers.Row) {
 	t.Helper()
+	for request, content := range requests(t, row) {
+		statuses(t, row, request, content)
+	}
+}
+
+// requests are those that a delivery makes of a content endpoint: the status that
+// each is answered with.
+func requests(t *testing.T, row providers.Row) []int {
+	t.Helper()
+	var mu sync.Mutex
+	var all []int
+	server := Server(t, func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		ok(row)(answer, r)
+		mu.Lock()
+		all = append(all, answer.Code)
+		mu.Unlock()
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+	p := On(t, row, row.Sample, server.URL)
+	require.NoError(t, p.Deliver(t.Context(), Payload(t, p)))
+	mu.Lock()
+	defer mu.Unlock()
+	if row.OK == nil {
+		require.Len(t, all, 1, "a delivery of several requests needs its row's OK")
+	}
+	return all
+}
+
+// statuses answers one of a delivery's requests with every status, and the
+// others as a content endpoint does. What that itself answers to the request is no
+// failure, even if it says that nothing is there.
+func statuses(t *testing.T, row providers.Row, request, content int) {
+	t.Helper()
 	var say atomic.Pointer[answer]
-	server := Server(t, func(w http.ResponseWriter, _ *http.Request) {
+	var n atomic.Int32
+	server := Server(t, func(w http.ResponseWriter, r *http.Request) {
+		if int(n.Add(1))-1 != request {
+			ok(row)(w, r)
+			return
+		}
 		a := say.Load()
 		for name, value := range a.header {
 			w.Header().Set(name, value)
@@ -35,18 +78,23 @@ func Statuses(t *testing.T, row providers.Row) {
 			_, _ = w.Write([]byte(row.OKBody))
 		}
 	})
-	s := row.Sample
-	s.Address = At(t, s.Address, server.URL)
-	p := New(t, row, s)
+	p := On(t, row, row.Sample, server.URL)
 	payload := Payload(t, p)
 	deliver := func(a answer) error {
+		if row.OK != nil {
+			p = On(t, row, row.Sample, server.URL) // one that knows nothing from the requests before
+		}
 		say.Store(&a)
+		n.Store(0)
 		return p.Deliver(t.Context(), payload)
 	}
 
 	for status := 200; status < 600; status++ {
-		err := deliver(answer{status: status})
 		want := class(status)
+		if row.OK != nil && (want == 0 || status == content) {
+			continue // what such a type makes of a success is in the body
+		}
+		err := deliver(answer{status: status})
 		if want == 0 {
 			require.NoError(t, err, status)
 			continue

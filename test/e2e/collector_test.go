@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -46,7 +47,9 @@ type secret struct{ label, value string }
 // spec is what differs between the collectors of the tests.
 type spec struct {
 	receiver   string // settings of flux_event, as YAML
-	exporters  string // all exporters, as YAML; each is in the one pipeline
+	exporters  string // all exporters of log records, as YAML; each is in their one pipeline
+	connector  string // settings of flux_trace, as YAML
+	traces     string // all exporters of traces, as YAML; with one, flux_trace leads to them
 	extensions string // all extensions, as YAML
 	level      string // of the log; debug if empty
 	sampled    bool   // lets the collector leave out lines of its log, as it does unless told otherwise
@@ -108,7 +111,15 @@ service:
 	config["receivers"].(map[string]any)["flux_event"] = receiver
 	service := config["service"].(map[string]any)
 	service["extensions"] = keys(extensions)
-	service["pipelines"].(map[string]any)["logs"].(map[string]any)["exporters"] = keys(exporters)
+	pipelines := service["pipelines"].(map[string]any)
+	logs := pipelines["logs"].(map[string]any)
+	logs["exporters"] = keys(exporters)
+	if traces := c.parse(s.traces); len(traces) > 0 {
+		logs["exporters"] = append(keys(exporters), "flux_trace")
+		config["connectors"] = map[string]any{"flux_trace": c.parse(s.connector)}
+		pipelines["traces"] = map[string]any{"receivers": []string{"flux_trace"}, "exporters": keys(traces)}
+		maps.Copy(exporters, traces)
+	}
 	file, err := yaml.Marshal(config)
 	require.NoError(c.t, err)
 	require.NoError(c.t, os.WriteFile(c.config, file, 0o600))
@@ -130,11 +141,13 @@ func keys(m map[string]any) []string {
 	return names
 }
 
-// command is the collector with nothing of the test's environment. Its time
-// zone is an odd one: none of what it sends may depend on it.
+// command is the collector with nothing of the test's environment but a folder
+// for those of config/*.yaml that need one. Its time zone is an odd one: none of
+// what it sends may depend on it.
 func (c *collector) command(arguments ...string) *exec.Cmd {
 	command := exec.Command(binary, arguments...)
-	command.Env = []string{"HOME=" + filepath.Dir(c.config), "TZ=Asia/Kathmandu"}
+	folder := filepath.Dir(c.config)
+	command.Env = []string{"HOME=" + folder, "STORAGE_DIR=" + folder, "TZ=Asia/Kathmandu"}
 	command.Stdout, command.Stderr = c.printed, c.printed
 	return command
 }

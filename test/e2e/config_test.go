@@ -99,6 +99,21 @@ func TestConfigurationErrors(t *testing.T) {
 	}
 }
 
+// What is offered to copy from is right as it is.
+func TestReadyConfigurations(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../config/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			printed, code := newCollector(t).Run("validate", "--config", file)
+			assert.Zero(t, code, printed)
+		})
+	}
+}
+
 // The check says nothing where nothing is wrong.
 func TestValidConfiguration(t *testing.T) {
 	t.Parallel()
@@ -114,4 +129,33 @@ flux_notify/x:
 	printed, code := c.Run("validate", "--config", c.config)
 	assert.Zero(t, code, printed)
 	assert.Empty(t, strings.TrimSpace(printed))
+}
+
+// What people copy from is right.
+func TestShippedConfigurations(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "..", "config", "*.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		printed, code := newCollector(t).Run("validate", "--config", file)
+		assert.Zero(t, code, "%s: %s", file, printed)
+		assert.NotContains(t, printed, "deprecated", file)
+	}
+}
+
+func TestConnectorConfigurationErrors(t *testing.T) {
+	t.Parallel()
+	for settings, says := range map[string]string{
+		"{memory: {interval: 0s}}":      "connectors::flux_trace::memory: interval: must be positive, for example 1h",
+		"{memory: {max_entries: -1}}":   "connectors::flux_trace::memory: max_entries: must be positive, for example 10000",
+		"{memory: {interval: a while}}": "interval",
+		"{idenity: prod}":               "idenity",
+	} {
+		c := newCollector(t)
+		c.write(spec{exporters: "debug:", connector: settings, traces: "debug/traces:"})
+		printed, code := c.Run("validate", "--config", c.config)
+		assert.NotZero(t, code, settings)
+		assert.Contains(t, printed, says)
+	}
 }

@@ -5,8 +5,6 @@
 package generic
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
@@ -43,9 +41,9 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 
 // Render implements notify.Provider.
 func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	body, err := json.Marshal(&n.Event)
+	body, err := n.EventJSON()
 	if err != nil {
-		return nil, errors.New("the event cannot be written as JSON")
+		return nil, err
 	}
 	return []notify.Payload{{
 		Method: http.MethodPost,

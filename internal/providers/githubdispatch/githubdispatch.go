@@ -1,9 +1,9 @@
 // Package githubdispatch starts GitHub Actions workflows: an event becomes a
 // repository_dispatch whose client_payload is the event as JSON.
 //
-// It authenticates with a token, personal or fine-grained (contents: write).
-// Authentication as a GitHub App is not part of it. Nothing is escaped, since
-// workflows read values; one that puts them into a shell has to quote them
+// It authenticates with a token, personal or fine-grained, or as a GitHub App
+// (contents: write). Nothing is escaped, since workflows read values; one that
+// puts them into a shell has to quote them
 // (https://docs.github.com/en/actions/reference/security/secure-use).
 package githubdispatch
 
@@ -13,10 +13,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
+	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/text"
@@ -42,64 +43,29 @@ type Provider struct {
 	path string
 }
 
-// New makes a provider of a repository's address and a token. A password is
-// taken for the token where there is none, as in Git's own credentials.
+// New makes a provider of a repository's address and a token, or of a GitHub App.
 func New(s notify.Settings) (notify.Provider, error) {
-	api, path, err := repository(s.Address)
+	repository, err := gitrepo.GitHub(s.Address)
 	if err != nil {
 		return nil, err
 	}
-	if s.Token == "" {
-		s.Token = s.Password
+	credentials, err := githubapp.Credentials(s, repository.API)
+	if err != nil {
+		return nil, err
 	}
-	s.Address = api.String()
+	s.Address = repository.API
 	target, err := httpsend.New(s, httpsend.Options{
 		Header: http.Header{
 			"Accept":               {"application/vnd.github.v3+json"},
 			"X-Github-Api-Version": {"2022-11-28"},
 		},
-		Sign: httpsend.Bearer(s.Token),
+		Authorize: credentials.Authorize,
+		Judge:     githubapp.Judge,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{Target: target, path: path}, nil
-}
-
-// repository finds the API and the path of a repository, whose address is one
-// for a browser or one for Git.
-func repository(address string) (api *url.URL, path string, err error) {
-	// git@host:owner/repo is what Git makes of ssh://git@host/owner/repo.
-	if host, rest, ok := strings.Cut(address, ":"); ok && strings.Contains(host, "@") && !strings.Contains(host, "/") {
-		address = "https://" + host[strings.LastIndex(host, "@")+1:] + "/" + strings.TrimPrefix(rest, "/")
-	} else if u, err := url.Parse(address); err == nil && (u.Scheme == "ssh" || u.Scheme == "git+ssh" || u.Scheme == "git") && u.Host != "" {
-		// Neither the user nor the port of SSH are those of the API.
-		host := strings.TrimSuffix(u.Host, ":"+u.Port())
-		address = (&url.URL{Scheme: "https", Host: host, Path: u.Path, RawPath: u.RawPath}).String()
-	}
-	api, err = httpsend.ParseAddress(address)
-	if err != nil {
-		return nil, "", err
-	}
-	owner, name, ok := strings.Cut(strings.Trim(api.EscapedPath(), "/"), "/")
-	name = strings.TrimSuffix(name, ".git")
-	if !ok || !named(owner) || !named(name) {
-		return nil, "", errors.New("address: must be that of a repository, such as https://github.com/owner/repository")
-	}
-	api.Path, api.RawPath = "/api/v3", ""
-	if host := strings.ToLower(api.Hostname()); host == "github.com" && (api.Port() == "" || api.Port() == "443") {
-		api.Scheme, api.Host, api.Path = "https", "api.github.com", ""
-	}
-	return api, "/repos/" + owner + "/" + name + "/dispatches", nil
-}
-
-// named tells what can be the name of an owner or of a repository: GitHub has
-// none with other characters, and a path of API calls needs no escapes then.
-func named(s string) bool {
-	other := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
-	}
-	return strings.Trim(s, ".") != "" && !strings.ContainsFunc(s, other)
+	return &Provider{Target: target, path: "/repos/" + repository.Owner + "/" + repository.Name + "/dispatches"}, nil
 }
 
 // Render implements notify.Provider.
@@ -163,7 +129,7 @@ func judgeRepository(a httpsend.Answer) (*notify.Error, bool) {
 		} `json:"permissions"`
 	}
 	if a.Status != http.StatusOK || json.Unmarshal(a.Body, &repository) != nil || repository.Permissions == nil || repository.Permissions.Push {
-		return nil, false
+		return githubapp.Judge(a)
 	}
 	return notify.Permanentf("vendor", "answered that this token may not write to the repository: give it contents: write"), true
 }

@@ -64,23 +64,23 @@ func TestAddresses(t *testing.T) {
 	t.Parallel()
 	const public = "https://api.github.com/repos/org/repo/dispatches"
 	for address, want := range map[string]string{
-		"https://github.com/org/repo":                  public,
-		"https://github.com/org/repo/":                 public,
-		"https://github.com/org/repo.git":              public,
-		"https://GitHub.com/org/repo":                  public,
-		"http://github.com/org/repo":                   public,
-		"https://github.com:443/org/repo":              public,
-		"ssh://git@github.com/org/repo.git":            public,
-		"ssh://git@github.com:22/org/repo":             public,
-		"git@github.com:org/repo.git":                  public,
-		"https://github.com/my-org_1/.github":          "https://api.github.com/repos/my-org_1/.github/dispatches",
-		"https://ghe.example.com/org/repo":             "https://ghe.example.com/api/v3/repos/org/repo/dispatches",
-		"http://ghe.example.com:8080/org/repo.git":     "http://ghe.example.com:8080/api/v3/repos/org/repo/dispatches",
-		"ssh://git@ghe.example.com:2222/org/repo.git":  "https://ghe.example.com/api/v3/repos/org/repo/dispatches",
-		"ssh://git@[2001:db8::1]:2222/org/repo.git":    "https://[2001:db8::1]/api/v3/repos/org/repo/dispatches",
-		"git@ghe.example.com:/org/repo.git":            "https://ghe.example.com/api/v3/repos/org/repo/dispatches",
-		"https://github.com.example.org/org/repo":      "https://github.com.example.org/api/v3/repos/org/repo/dispatches",
-		"https://ghe.example.com/org/repo?tenant=flux": "https://ghe.example.com/api/v3/repos/org/repo/dispatches?tenant=flux",
+		"https://github.com/org/repo":                 public,
+		"https://github.com/org/repo/":                public,
+		"https://github.com/org/repo.git":             public,
+		"https://GitHub.com/org/repo":                 public,
+		"http://github.com/org/repo":                  public,
+		"https://github.com:443/org/repo":             public,
+		"ssh://git@github.com/org/repo.git":           public,
+		"ssh://git@github.com:22/org/repo":            public,
+		"git@github.com:org/repo.git":                 public,
+		"https://github.com/my-org_1/.github":         "https://api.github.com/repos/my-org_1/.github/dispatches",
+		"https://ghe.example.com/org/repo":            "https://ghe.example.com/api/v3/repos/org/repo/dispatches",
+		"http://ghe.example.com:8080/org/repo.git":    "http://ghe.example.com:8080/api/v3/repos/org/repo/dispatches",
+		"ssh://git@ghe.example.com:2222/org/repo.git": "https://ghe.example.com/api/v3/repos/org/repo/dispatches",
+		"ssh://git@[2001:db8::1]:2222/org/repo.git":   "https://[2001:db8::1]/api/v3/repos/org/repo/dispatches",
+		"git@ghe.example.com:/org/repo.git":           "https://ghe.example.com/api/v3/repos/org/repo/dispatches",
+		"https://github.com.example.org/org/repo":     "https://github.com.example.org/api/v3/repos/org/repo/dispatches",
+		"https://octocorp.ghe.com/org/repo":           "https://api.octocorp.ghe.com/repos/org/repo/dispatches",
 	} {
 		s := providertest.Complete(t, notify.Settings{Address: address, Token: "sample-token"})
 		sent := &roundTrip{}
@@ -94,6 +94,7 @@ func TestAddresses(t *testing.T) {
 		"https://github.com", "https://github.com/org", "https://github.com/org/", "https://github.com/org/sub/repo",
 		"https://github.com/org/..", "https://github.com/%2e%2e/repo", "https://github.com/org/re%2Fpo", "https://github.com/org/.git",
 		"https://github.com/org/re po", "ftp://github.com/org/repo", "file:///org/repo", "git@github.com:repo", "github.com/org/repo", "ssh://",
+		"https://ghe.example.com/org/repo?tenant=flux", "https://flux:sample@github.com/org/repo",
 	} {
 		_, err := githubdispatch.New(providertest.Complete(t, notify.Settings{Address: address, Token: "sample-token"}))
 		require.Error(t, err, address)
@@ -120,6 +121,29 @@ func TestCredentials(t *testing.T) {
 		assert.Equal(t, "application/vnd.github.v3+json", header.Get("Accept"))
 		assert.Equal(t, "2022-11-28", header.Get("X-GitHub-Api-Version"))
 	}
+}
+
+func TestAsApp(t *testing.T) {
+	t.Parallel()
+	status := http.StatusNoContent
+	server := providertest.Server(t, providertest.AppServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		if status != http.StatusNoContent {
+			_, _ = w.Write([]byte("not by " + r.Header.Get("Authorization")))
+		}
+	}))
+	p := provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)})
+	require.NoError(t, p.Deliver(t.Context(), providertest.Payload(t, p)))
+	status = http.StatusForbidden
+	err := p.Deliver(t.Context(), providertest.Payload(t, p))
+	require.ErrorContains(t, err, "403")
+	assert.NotContains(t, err.Error(), providertest.AppToken)
+
+	server.Close()
+	p = provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)})
+	var e *notify.Error
+	require.ErrorAs(t, p.Deliver(t.Context(), providertest.Payload(t, p)), &e, "no token to be had")
+	assert.Equal(t, notify.Retryable, e.Class)
 }
 
 func TestPayloadIsTheEvent(t *testing.T) {

@@ -11,9 +11,6 @@ package nats
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -170,15 +167,11 @@ func (p *Provider) Start(context.Context) error {
 
 // Render implements notify.Provider.
 func (*Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	body, err := json.Marshal(&n.Event)
+	body, err := n.EventJSON()
 	if err != nil {
-		return nil, errors.New("the event cannot be written as JSON")
+		return nil, err
 	}
-	// Two alerts may want the same bytes told: each is a message of its own.
-	id := sha256.New()
-	id.Write([]byte(n.Alert.UID + "\n"))
-	id.Write(body)
-	return []notify.Payload{{Body: body, Key: hex.EncodeToString(id.Sum(nil))}}, nil
+	return []notify.Payload{{Body: body, Key: n.MessageID(body)}}, nil
 }
 
 // Deliver implements notify.Provider. It returns once the server has the

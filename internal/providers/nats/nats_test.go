@@ -29,32 +29,32 @@ const (
 )
 
 // run starts a server on a free port, or on the one that the options name.
-func run(t *testing.T, o server.Options) *server.Server {
-	t.Helper()
+func run(tb testing.TB, o server.Options) *server.Server {
+	tb.Helper()
 	o.Host, o.NoLog, o.NoSigs = "127.0.0.1", true, true
 	if o.Port == 0 {
 		o.Port = server.RANDOM_PORT
 	}
 	s, err := server.NewServer(&o)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	s.Start()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	require.True(t, s.ReadyForConnections(patient))
+	require.True(tb, s.ReadyForConnections(patient))
 	return s
 }
 
-func provider(t *testing.T, s notify.Settings) notify.Provider {
-	t.Helper()
+func provider(tb testing.TB, s notify.Settings) notify.Provider {
+	tb.Helper()
 	if s.Channel == "" {
 		s.Channel = subject
 	}
-	p, err := nats.New(providertest.Complete(t, s))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.(notify.Stopper).Shutdown(context.Background())) })
-	require.NoError(t, p.(notify.Starter).Start(t.Context()))
+	p, err := nats.New(providertest.Complete(tb, s))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, p.(notify.Stopper).Shutdown(context.Background())) })
+	require.NoError(tb, p.(notify.Starter).Start(tb.Context()))
 	return p
 }
 
@@ -82,9 +82,9 @@ func next(t *testing.T, messages <-chan *client.Msg) string {
 	}
 }
 
-func deliver(t *testing.T, p notify.Provider, body string) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
+func deliver(tb testing.TB, p notify.Provider, body string) error {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patient)
 	defer cancel()
 	return p.Deliver(ctx, notify.Payload{Body: []byte(body)})
 }

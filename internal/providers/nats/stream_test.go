@@ -16,25 +16,25 @@ import (
 )
 
 // withStream runs a server that keeps what is published to the subject.
-func withStream(t *testing.T, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
-	t.Helper()
-	s := run(t, server.Options{JetStream: true, StoreDir: t.TempDir()})
-	js := streams(t, s)
+func withStream(tb testing.TB, config *jetstream.StreamConfig) (*server.Server, jetstream.JetStream) {
+	tb.Helper()
+	s := run(tb, server.Options{JetStream: true, StoreDir: tb.TempDir()})
+	js := streams(tb, s)
 	if config != nil {
-		_, err := js.CreateStream(t.Context(), *config)
-		require.NoError(t, err)
+		_, err := js.CreateStream(tb.Context(), *config)
+		require.NoError(tb, err)
 	}
 	return s, js
 }
 
 // streams looks into a server as its operator does.
-func streams(t *testing.T, s *server.Server) jetstream.JetStream {
-	t.Helper()
+func streams(tb testing.TB, s *server.Server) jetstream.JetStream {
+	tb.Helper()
 	conn, err := client.Connect(s.ClientURL())
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return js
 }
 

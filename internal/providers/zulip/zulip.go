@@ -18,6 +18,7 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/report"
 	"github.com/fluxnotify/otelcol-flux/internal/text"
 )
 
@@ -29,12 +30,6 @@ const (
 	// maxTopic is the limit of a topic, in characters
 	// (https://zulip.com/api/send-message#parameter-topic).
 	maxTopic = 60
-	// maxSubject bounds the object's name, which is never that long, in characters.
-	maxSubject = 1000
-	// minText is what remains of the message when metadata is long, in characters.
-	minText = 2000
-	// minValue is what remains of a value when metadata is long, in characters.
-	minValue = 60
 )
 
 // Provider sends to one topic.
@@ -82,64 +77,13 @@ func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 	if p.topic == "" {
 		return nil, errTopic
 	}
-	values := url.Values{"type": {"stream"}, "to": {p.channel}, "topic": {p.topic}, "content": {write(n)}}
+	values := url.Values{"type": {"stream"}, "to": {p.channel}, "topic": {p.topic}, "content": {report.Write(n, "", style)}}
 	return []notify.Payload{{
 		Method: http.MethodPost, Path: "/api/v1/messages", Header: form, Body: []byte(values.Encode()),
 	}}, nil
 }
 
-// The markup around the parts of a message.
-const (
-	headline    = "## Flux Status\n\n"
-	between     = "\n\n"
-	listed      = "\n\nMetadata:\n"
-	beforeKey   = "* `"
-	beforeValue = "`: "
-	afterValue  = "\n"
-)
-
-// write fits the message and the metadata into one text.
-func write(n *notify.Notification) string {
-	emoji := "ℹ️"
-	if n.Event.IsError() {
-		emoji = "⚠️"
-	}
-	o := &n.Event.InvolvedObject
-	subject := part(o.Kind + "/" + o.Namespace + "/" + o.Name)
-	subject.Limit = maxSubject
-	head := headline + emoji + " " + subject.Render(text.InRunes) + between
-
-	pairs := make([]text.Pair, 0, len(n.Fields))
-	for _, f := range n.Fields {
-		if f.Key == "change_request" {
-			continue
-		}
-		value := text.Part{Text: f.Value}
-		if !f.Operator {
-			value = part(f.Value)
-		}
-		pairs = append(pairs, text.Pair{Key: text.Part{Text: f.Key, Escape: inCode}, Value: value, Whole: f.Key == "summary"})
-	}
-	layout := text.Layout{
-		Size: text.InRunes, Total: maxMessage - text.InRunes(head+listed), LeastText: minText, LeastValue: minValue,
-		Each: len(beforeKey + beforeValue + afterValue),
-	}
-	message, entries := layout.FitMost(part(n.Event.Message), pairs, 0)
-
-	var b strings.Builder
-	b.Grow(len(head) + len(message) + len(listed) + 96*len(entries))
-	b.WriteString(head)
-	b.WriteString(message)
-	b.WriteString(listed)
-	for _, e := range entries {
-		b.WriteString(beforeKey)
-		b.WriteString(e.Key)
-		b.WriteString(beforeValue)
-		b.WriteString(e.Value)
-		b.WriteString(afterValue)
-	}
-	return b.String()
-}
+var style = report.Style{Size: text.InRunes, Total: maxMessage, Stranger: part}
 
 func part(s string) text.Part {
 	return text.Part{Text: text.Unmention(text.Inert(s)), Escape: escape}
@@ -163,17 +107,6 @@ func escape(r rune) string {
 		return "&#36;"
 	case '|':
 		return "&#124;"
-	}
-	return ""
-}
-
-// inCode is for what stands in backticks, where nothing can be escaped.
-func inCode(r rune) string {
-	switch r {
-	case '`':
-		return "'"
-	case '\r', '\n':
-		return " "
 	}
 	return ""
 }

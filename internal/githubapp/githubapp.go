@@ -1,0 +1,151 @@
+// Package githubapp authenticates as a GitHub App: with its private key it
+// fetches the token of an installation, which is good for an hour
+// (https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation).
+package githubapp
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	api "github.com/google/go-github/v88/github"
+
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// Keys are the files of a secret folder that describe an App. Their names are
+// Flux's.
+var Keys = []string{keyID, keyInstallation, keyOwner, keyPrivateKey, keyBaseURL}
+
+const (
+	keyID           = "githubAppID"
+	keyInstallation = "githubAppInstallationID"
+	keyOwner        = "githubAppInstallationOwner"
+	keyPrivateKey   = "githubAppPrivateKey"
+	keyBaseURL      = "githubAppBaseURL"
+)
+
+// App is an App's installation.
+type App struct {
+	transport *httpsend.Transport
+	apps      *ghinstallation.AppsTransport
+	client    *api.Client // speaks as the App itself
+	owner     string      // whose installation is looked up; empty: its number is known
+
+	mu           sync.Mutex
+	installation *ghinstallation.Transport
+}
+
+// New makes an App of the settings' secrets; nil where they describe none. api is
+// the base of the API's addresses, unless the secrets have another.
+func New(s notify.Settings, base string) (*App, error) {
+	id, err := number(s.Secrets, keyID)
+	if err != nil || id == 0 {
+		return nil, err
+	}
+	installation, err := number(s.Secrets, keyInstallation)
+	if err != nil {
+		return nil, err
+	}
+	owner := s.Secrets[keyOwner]
+	if (installation == 0) == (owner == "") {
+		return nil, errors.New(keyInstallation + ": set either it or " + keyOwner)
+	}
+	if url.PathEscape(owner) != owner {
+		return nil, errors.New(keyOwner + ": must be the name of an organization or of a user")
+	}
+	if own := s.Secrets[keyBaseURL]; own != "" {
+		base = strings.TrimRight(own, "/")
+	}
+	a := &App{owner: owner}
+	// Only the key is secret: numbers and names may be quoted.
+	s.Address, s.Secrets = base, map[string]string{keyPrivateKey: s.Secrets[keyPrivateKey]}
+	if a.transport, err = httpsend.NewTransport(s, httpsend.Options{}); err != nil {
+		return nil, errors.New(keyBaseURL + ": must be a URL such as https://github.example.com/api/v3")
+	}
+	if a.apps, err = ghinstallation.NewAppsTransport(a.transport, id, []byte(s.Secrets[keyPrivateKey])); err != nil {
+		return nil, errors.New(keyPrivateKey + ": must be the App's RSA private key in PEM form")
+	}
+	a.apps.BaseURL = base
+	if installation != 0 {
+		a.installation = ghinstallation.NewFromAppsTransport(a.apps, installation)
+	}
+	root := base + "/"
+	a.client, err = api.NewClient(api.WithTransport(a.apps), api.WithURLs(&root, &root), api.WithDisableRateLimitCheck())
+	if err != nil {
+		return nil, errors.New(keyBaseURL + ": must be a URL such as https://github.example.com/api/v3")
+	}
+	return a, nil
+}
+
+// number reads a key that is one; 0: it is not there.
+func number(secrets map[string]string, key string) (int64, error) {
+	value := secrets[key]
+	if value == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, errors.New(key + ": must be a number")
+	}
+	return n, nil
+}
+
+// Authorize gives the Authorization header of the installation, for
+// httpsend.Options. A token is kept until a minute before its end.
+func (a *App) Authorize(ctx context.Context) (string, error) {
+	installation, err := a.find(ctx)
+	if err != nil {
+		return "", a.transport.Failure(ctx, err)
+	}
+	token, err := installation.Token(ctx)
+	if err != nil {
+		failed := a.transport.Failure(ctx, err)
+		if httpsend.NotFound(failed) {
+			a.forget() // the App may have been installed anew
+		}
+		return "", failed
+	}
+	return "Bearer " + token, nil
+}
+
+// Slug is the name of the App, as part of the login under which it comments.
+func (a *App) Slug(ctx context.Context) (string, error) {
+	app, _, err := a.client.Apps.Get(ctx, "")
+	if err != nil {
+		return "", a.transport.Failure(ctx, err)
+	}
+	return app.GetSlug(), nil
+}
+
+// find looks the installation of an owner up, once.
+func (a *App) find(ctx context.Context) (*ghinstallation.Transport, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.installation != nil {
+		return a.installation, nil
+	}
+	found, _, err := a.client.Apps.GetOrganizationInstallation(ctx, a.owner)
+	if httpsend.NotFound(err) {
+		found, _, err = a.client.Apps.GetUserInstallation(ctx, a.owner)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.installation = ghinstallation.NewFromAppsTransport(a.apps, found.GetID())
+	return a.installation, nil
+}
+
+func (a *App) forget() {
+	if a.owner == "" {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.installation = nil
+}

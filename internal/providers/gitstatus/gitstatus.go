@@ -1,0 +1,224 @@
+// Package gitstatus is what the commit-status types share: what a status says
+// and under which name, that the same is not written twice, and that nothing
+// older is written over something newer. A type adds two calls of its vendor's
+// API, and the words for states.
+//
+// What was written is remembered while the collector runs. After a restart the
+// first event of each status is written, should it differ from what is there:
+// the time at which a vendor says that a status was made is that of its writing,
+// which tells nothing of the time of the event behind it.
+//
+// Nothing is escaped: vendors show names and descriptions as plain text.
+package gitstatus
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
+	"github.com/fluxnotify/otelcol-flux/internal/newest"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/text"
+)
+
+// Status is what is said of a commit.
+type Status struct {
+	Commit string `json:"commit"`
+	// Key is what the vendor knows the status by.
+	Key string `json:"key"`
+	// Genre goes with the key, where the vendor groups statuses.
+	Genre string `json:"genre,omitempty"`
+	// Name is what people see, where that is not the key.
+	Name        string `json:"name,omitempty"`
+	State       string `json:"state"`
+	Description string `json:"description"`
+	URL         string `json:"url,omitempty"`
+}
+
+// Says tells whether two statuses say the same.
+func (s Status) Says(other Status) bool {
+	return s.State == other.State && s.Description == other.Description
+}
+
+// Vendor does the calls of one API, on one repository. Its errors are those of
+// httpsend.Transport's Failure.
+type Vendor interface {
+	// Newest is the newest status of the commit with the key (and genre) of s;
+	// found is false where there is none.
+	Newest(ctx context.Context, s Status) (newest Status, found bool, err error)
+	// Post writes a status.
+	Post(ctx context.Context, s Status) error
+}
+
+// Options are what types differ in.
+type Options struct {
+	// Vendor does the calls.
+	Vendor Vendor
+	// Repository names the repository among all, for the memory.
+	Repository string
+	// Missing says which setting is not there yet; until it is, notifications fail
+	// and say so, as they do in Flux.
+	Missing string
+	// Success, Failure and Pending are the states. Without the last, what is in
+	// progress is not told.
+	Success, Failure, Pending string
+	// MaxKey and MaxDescription are limits of the API, in characters. 0: none.
+	MaxKey, MaxDescription int
+	// Complete adds what the vendor's statuses have besides. nil: nothing.
+	// identity is the key before any limit.
+	Complete func(s *Status, n *notify.Notification, identity string)
+}
+
+// Provider writes the statuses of one repository.
+type Provider struct {
+	options    Options
+	expression *expression // nil: the usual identity
+	uid        string
+	order      *newest.Order
+}
+
+// New makes a provider of a vendor's calls.
+func New(s notify.Settings, o Options) (*Provider, error) {
+	uid, _, _ := strings.Cut(s.UID, "-")
+	p := &Provider{options: o, uid: uid, order: newest.In(s.Memory)}
+	if s.CommitStatusExpr != "" {
+		var err error
+		if p.expression, err = compile(s); err != nil {
+			return nil, err
+		}
+	}
+	if o.Missing != "" {
+		s.Logger.Warn(o.Missing + "; until then its notifications fail")
+	}
+	return p, nil
+}
+
+// The rules by which events are left out.
+const (
+	// RuleNoGitCommit is that of events whose revision is of something that is
+	// not in Git, such as a Helm chart's version.
+	RuleNoGitCommit = "no_git_commit"
+	// RuleNoState is that of events whose severity is neither info nor error, so
+	// that they tell of neither success nor failure.
+	RuleNoState = "no_state"
+)
+
+// Skips leaves out what no status can be written of.
+func Skips(e *fluxevent.Event) (rule string, skip bool) {
+	if e.Severity != fluxevent.SeverityInfo && !e.IsError() {
+		return RuleNoState, true
+	}
+	_, found := gitrepo.Commit(e.Metadata, &e.InvolvedObject)
+	return RuleNoGitCommit, !found
+}
+
+// SkipsProgressing leaves out what is in progress as well.
+func SkipsProgressing(e *fluxevent.Event) (rule string, skip bool) {
+	if rule, skip := notify.SkipsProgressing(e); skip {
+		return rule, true
+	}
+	return Skips(e)
+}
+
+// Render implements notify.Provider.
+func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
+	commit, found := gitrepo.Commit(n.Own, &n.Event.InvolvedObject)
+	if !found {
+		return nil, nil
+	}
+	identity, err := p.identity(n)
+	if err != nil {
+		return nil, err
+	}
+	s := Status{
+		Commit: commit, Key: shortKey(identity, p.options.MaxKey), State: p.state(&n.Event),
+		Description: text.Shorten(text.Description(n.Event.Reason), text.InRunes, p.options.MaxDescription),
+	}
+	if p.options.Complete != nil {
+		p.options.Complete(&s, n, identity)
+	}
+	body, err := json.Marshal(s)
+	if err != nil {
+		return nil, errors.New("the status cannot be written as JSON")
+	}
+	return []notify.Payload{{Method: http.MethodPost, Body: body, Key: s.Key, Object: n.Subject(), Time: n.Time()}}, nil
+}
+
+func (p *Provider) state(e *fluxevent.Event) string {
+	switch {
+	case e.IsError():
+		return p.options.Failure
+	case e.Reason == "Progressing" && p.options.Pending != "":
+		return p.options.Pending
+	}
+	return p.options.Success
+}
+
+// identity tells the status of one object and provider from all others.
+func (p *Provider) identity(n *notify.Notification) (string, error) {
+	if p.expression != nil {
+		return p.expression.evaluate(n)
+	}
+	o := &n.Event.InvolvedObject
+	return strings.ToLower(o.Kind + "/" + o.Name + "/" + p.uid), nil
+}
+
+// shortKey cuts a key to a limit, and keeps keys apart that begin alike.
+func shortKey(key string, limit int) string {
+	shortened := text.Shorten(key, text.InRunes, limit)
+	if shortened == key {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	mark := " " + hex.EncodeToString(sum[:4])
+	return text.Shorten(key, text.InRunes, limit-len(mark)) + mark
+}
+
+// Deliver implements notify.Provider.
+func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
+	if p.options.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.options.Missing)
+	}
+	var s Status
+	if err := json.Unmarshal(payload.Body, &s); err != nil {
+		return notify.Permanentf("rendering", "the status cannot be read: %w", err)
+	}
+	key := strings.Join([]string{p.options.Repository, strings.ToLower(s.Commit), s.Genre, s.Key}, "\x00")
+	return p.order.Write(ctx, key, payload.Time, func() error {
+		there, found, err := p.options.Vendor.Newest(ctx, s)
+		if err != nil {
+			return err
+		}
+		if found && there.Says(s) {
+			return nil
+		}
+		return p.options.Vendor.Post(ctx, s)
+	})
+}
+
+// Empty answers as the API of a repository without statuses: a row's OK, where
+// lists are arrays and everything else is an object.
+func Empty(w http.ResponseWriter, r *http.Request) {
+	answer := "{}"
+	if r.Method == http.MethodGet {
+		answer = "[]"
+	}
+	_, _ = io.WriteString(w, answer)
+}
+
+// Absent answers likewise as an API that reads one status by its key.
+func Absent(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		w.WriteHeader(http.StatusNotFound)
+	}
+	_, _ = io.WriteString(w, "{}")
+}
+
+var _ notify.Provider = (*Provider)(nil)

@@ -1,0 +1,120 @@
+package text
+
+import "strings"
+
+// reference stands for an ampersand that begins a character reference between
+// QuietGit and Git. It is a noncharacter, as inner is.
+const reference = '\uFDD1'
+
+// QuietGit makes a stranger's text ready for the Escape Git: what Quiet does, and
+// nothing refers to an issue, which would be told of it, no line is a command to
+// the host or to its bots, and no word becomes a picture. References are found
+// after markdown has been resolved, so that only a space which nobody sees keeps
+// them apart.
+func QuietGit(s string) string {
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\x00", "\uFFFD"), string(reference), "\uFFFD")
+	var b strings.Builder
+	done := 0
+	for i := range len(s) {
+		switch rest := s[i+1:]; {
+		case s[i] == '/' && command(s[:i], rest):
+			b.WriteString(s[done:i])
+			b.WriteString(apart)
+			done = i
+		case s[i] == '&' && refers(rest):
+			b.WriteString(s[done:i])
+			b.WriteRune(reference)
+			done = i + 1
+		case sigil(s[:i], s[i]) && startsWithDigit(rest), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(s[:i], rest):
+			b.WriteString(s[done : i+1])
+			b.WriteString(apart)
+			done = i + 1
+		}
+	}
+	if done > 0 || b.Len() > 0 {
+		b.WriteString(s[done:])
+		s = b.String()
+	}
+	return Quiet(s)
+}
+
+// Git is an Escape for the markdown of Git hosts' comments, for what QuietGit has
+// made ready. Such markdown knows formulas between dollar signs, which are no
+// less dollar signs as character references.
+func Git(r rune) string {
+	switch r {
+	case reference:
+		return "&amp;"
+	case '<':
+		return "&lt;"
+	case '$':
+		return "&#36;"
+	case '[':
+		return `\[`
+	case ']':
+		return `\]`
+	}
+	return Chat(r)
+}
+
+// sigil tells what makes a reference of a number: #1 and GH-1 of GitHub, !1, $1
+// and &1 of GitLab.
+func sigil(before string, c byte) bool {
+	if c == '-' {
+		n := len(before) - 2
+		return n >= 0 && strings.EqualFold(before[n:], "GH") && (n == 0 || !alphanumeric(before[n-1]))
+	}
+	return strings.IndexByte("#!$&", c) >= 0
+}
+
+func startsWithDigit(s string) bool {
+	return s != "" && s[0] >= '0' && s[0] <= '9'
+}
+
+// command tells whether a slash begins a line that is one, such as /close.
+func command(before, after string) bool {
+	before = strings.TrimRight(before, " \t")
+	if before != "" && before[len(before)-1] != '\n' && before[len(before)-1] != '\r' {
+		return false
+	}
+	rest := strings.TrimLeft(after, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+	return len(rest) < len(after) && (rest == "" || strings.IndexByte(" \t\r\n", rest[0]) >= 0)
+}
+
+// maxReference is longer than the name of any character, in bytes.
+const maxReference = 40
+
+// refers tells whether what follows an ampersand makes it a character reference.
+func refers(after string) bool {
+	name, _, found := strings.Cut(after[:min(len(after), maxReference)], ";")
+	name = strings.TrimPrefix(name, "#")
+	if !found || name == "" {
+		return false
+	}
+	for i := range len(name) {
+		if !alphanumeric(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// picture tells whether what follows a colon makes an emoji of it, such as
+// :tada:. Times, addresses of networks and the names of Kubernetes' accounts do
+// not.
+func picture(before, after string) bool {
+	if before != "" && alphanumeric(before[len(before)-1]) {
+		return false
+	}
+	name, _, found := strings.Cut(after[:min(len(after), maxReference)], ":")
+	rest := strings.Trim(name, "0123456789abcdef")
+	if !found || rest == "" {
+		return false
+	}
+	for i := range len(rest) {
+		if !alphanumeric(rest[i]) && strings.IndexByte("_+-", rest[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}

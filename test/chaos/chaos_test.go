@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// TestMain lets this binary play the processes, as the command does.
+func TestMain(m *testing.M) {
+	if played, err := role(os.Args); played {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func shortForm(t *testing.T) options {
+	t.Helper()
+	o := options{
+		collector: "../../_build/otelcol-flux", configs: "../../config",
+		seed: uint64(time.Now().UnixNano()), keep: t.TempDir(),
+	}
+	if path := os.Getenv("OTELCOL_FLUX"); path != "" {
+		o.collector = path
+	}
+	require.NoError(t, o.absolute())
+	t.Logf("seed %d", o.seed)
+	return o
+}
+
+// Every row of the table, in seconds.
+func TestNothingAcceptedIsLost(t *testing.T) {
+	t.Parallel()
+	o := shortForm(t)
+	results := perform(context.Background(), o, scenarios, 4, false)
+	var table bytes.Buffer
+	printTable(&table, results)
+	t.Log("\n" + table.String())
+	require.NoError(t, failures(results))
+	for _, r := range results {
+		if r.err == nil {
+			assert.Positive(t, r.count.accepted, "%s shows nothing", r.name)
+		}
+	}
+}
+
+// A ledger that saw no loss where there is one would prove nothing.
+func TestTheTableSeesLosses(t *testing.T) {
+	t.Parallel()
+	o := shortForm(t)
+	rows := chosen(regexp.MustCompile("answers 500"))
+	require.Len(t, rows, 1)
+	for _, r := range perform(context.Background(), o, rows, 1, true) {
+		require.NoError(t, r.err)
+		assert.Positive(t, r.count.lost)
+	}
+}
+
+// The watch over a load runs, and loses nothing. Some seconds say nothing about
+// what grows.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	err := soak(context.Background(), shortForm(t), watch{length: 3 * time.Second, every: time.Second, rate: 100, burst: 3000})
+	if err != nil {
+		assert.ErrorIs(t, err, errNotFlat)
+	}
+}
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	first, second, third := l.next(), l.next(), l.next()
+	assert.False(t, l.answer(first, noAnswer, ""))
+	assert.False(t, l.answer(first, 503, "5"))
+	assert.True(t, l.answer(first, 202, ""))
+	assert.True(t, l.answer(second, 429, ""), "known: it was accepted before")
+	assert.Equal(t, 2, l.missing())
+	l.arrival(second, 1)
+	l.arrival(first, 1)
+	l.arrival(first, 1)
+	l.arrival(99, 1)
+	assert.False(t, l.answer(third, 503, ""))
+	c := l.count()
+	c.delay = 0
+	assert.Equal(t, count{
+		sent: 3, accepted: 1, known: 1, refused: 2, unanswered: 1, arrived: 2, twice: 1, passed: 1, never: 1, rude: 1,
+	}, c)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// scenario is one row of the table: one thing that goes wrong.
+type scenario struct {
+	name string
+	play func(context.Context, *stage) error
+	// compare tells that it can also be played with what posts and forgets.
+	compare bool
+}
+
+// scenarios are the rows, in the order of the table.
+var scenarios = []scenario{
+	{"killed ten times, queue on disk", killed, true},
+	{"SIGTERM under load, queue on disk", stopped(true), false},
+	{"SIGTERM under load, queue in memory", stopped(false), true},
+	{"endpoint down", away, true},
+	{"endpoint never answers", moody(func(*stage) mood { return silent }, yamlMap{"timeout": "2s"}), true},
+	{"endpoint answers 500", moody(func(*stage) mood { return answering(http.StatusInternalServerError, "") }, nil), true},
+	{"endpoint answers 503, Retry-After", moody(func(*stage) mood { return answering(http.StatusServiceUnavailable, "1") }, nil), true},
+	{"endpoint answers 429", moody(func(*stage) mood { return answering(http.StatusTooManyRequests, "1") }, nil), true},
+	{"endpoint answers by half", moody(func(*stage) mood { return half }, nil), true},
+	{"endpoint answers garbage", moody(func(s *stage) mood { return garbage(s.random) }, nil), true},
+	{"endpoint closes one of three", moody(func(*stage) mood { return closing }, nil), true},
+	{"endpoint takes 2 s for each", slow, true},
+	{"queue full", overflow, false},
+	{"disk full", diskFull, false},
+	{"secret removed and put back", secret, false},
+	{"certificate expired and replaced", certificate, false},
+	{"name stops resolving", nameLost, false},
+	{"two collectors, second killed", chain, false},
+	{"through Kafka, each part killed", throughKafka(nil), false},
+	{"through Kafka, no queue behind it", throughKafka([]string{"exporters::flux_notify::sending_queue: {enabled: false}"}), false},
+}
+
+// killed kills the collector at random moments, in the middle of its work.
+func killed(ctx context.Context, s *stage) error {
+	s.sink.feel(uneven)
+	c, err := s.start(ctx, s.persistent())
+	if err != nil {
+		return err
+	}
+	times := 10
+	if !s.full {
+		times = 4
+	}
+	return s.flow(ctx, c.address, func() error {
+		for range times {
+			pause(ctx, s.moment(s.pick(6*time.Second, time.Second)))
+			c.kill()
+			if err := c.start(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// stopped ends the collector as Kubernetes does, with work in its queue. An
+// in-memory queue has to be empty by then.
+func stopped(onDisk bool) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		given := settings{}
+		if onDisk {
+			given = s.persistent()
+		}
+		c, err := s.start(ctx, given)
+		if err != nil {
+			return err
+		}
+		times := 5
+		if !s.full {
+			times = 2
+		}
+		return s.flow(ctx, c.address, func() error {
+			longest := time.Duration(0)
+			for range times {
+				took, err := s.stopBusy(ctx, c)
+				if err != nil {
+					return err
+				}
+				longest = max(longest, took)
+			}
+			s.note("stops took %.1f s at most", longest.Seconds())
+			return nil
+		})
+	}
+}
+
+// stopBusy lets a queue grow, stops the collector and starts it again.
+func (s *stage) stopBusy(ctx context.Context, c *process) (took time.Duration, err error) {
+	s.sink.feel(after(400 * time.Millisecond)) // ten at once: half of what comes
+	pause(ctx, s.moment(s.pick(5*time.Second, 2*time.Second)))
+	took, err = c.stop(stopLimit)
+	s.sink.feel(fine)
+	if err != nil {
+		return took, err
+	}
+	err = c.start(ctx)
+	pause(ctx, s.moment(s.pick(3*time.Second, time.Second))) // what has heaped up in the meantime is sent
+	return took, err
+}
