@@ -152,6 +152,7 @@ func TestPreviewShowsNoSecret(t *testing.T) {
 			if row.Headers != providers.Unused {
 				config.ClientConfig.Headers.Set("X-Api-Key", canary)
 			}
+			accept(t, row, config)
 			for _, name := range []string{"kustomization-failed", "kustomization-succeeded", "kustomization-commit-status"} {
 				shown := preview(t, config).Of(t.Context(), realEvent(t, name))
 				assert.NotContains(t, fmt.Sprintf("%+v", shown), canary)
@@ -162,6 +163,24 @@ func TestPreviewShowsNoSecret(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// accept takes back what a type refuses in its place: it need not hide that.
+func accept(t *testing.T, row providers.Row, config *Config) {
+	t.Helper()
+	for range 2 {
+		err := config.Validate()
+		if err == nil {
+			return
+		}
+		require.NotContains(t, err.Error(), "cAnArY")
+		switch key, _, _ := strings.Cut(err.Error(), ": "); key {
+		case "address":
+			config.Address = configopaque.String(row.Sample.Address)
+		case "token":
+			config.Token = configopaque.String(row.Sample.Token)
+		}
 	}
 }
 
@@ -265,7 +284,7 @@ func (p *asking) Deliver(ctx context.Context, _ notify.Payload) error {
 	if p.fails != nil {
 		return p.fails
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://git.example.com/statuses/1?token=canary", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://git.example.com/statuses/1?page=1", http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -287,7 +306,7 @@ func TestPreviewOfAProviderThatReadsFirst(t *testing.T) {
 	assert.Equal(t, Request{
 		Method: http.MethodPost, URL: "/statuses/1", Body: payload.Body,
 		Headers:    []notify.Header{{Name: "Accept", Value: "text/y"}, {Name: "Content-Type", Value: "text/x"}},
-		ReadsFirst: []string{"GET https://git.example.com/[REDACTED]?token=[REDACTED]"},
+		ReadsFirst: []string{"GET https://git.example.com/[REDACTED]?page=1"},
 	}, p.request(t.Context(), payload))
 
 	p.provider = &asking{fails: notify.Permanentf("x", "no commit in it")}

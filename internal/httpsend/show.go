@@ -15,6 +15,7 @@ import (
 type Redaction struct {
 	secrets redactor
 	open    bool
+	query   url.Values // of the address: its values may be keys, and so may its names
 }
 
 // NewRedaction knows the secrets of settings. openAddress says that the path of
@@ -24,7 +25,7 @@ func NewRedaction(s notify.Settings, openAddress bool) Redaction {
 	if err != nil {
 		address = &url.URL{}
 	}
-	return Redaction{secrets: redact(credentials(s, address)), open: openAddress}
+	return Redaction{secrets: redact(credentials(s, address)), open: openAddress, query: address.Query()}
 }
 
 // URL shows where a request goes. added is what the payload added to the path of
@@ -47,13 +48,19 @@ func (r Redaction) URL(u *url.URL, added string) string {
 		if i == 0 {
 			separator = "?"
 		}
-		if query.Get(name) == "" {
-			shown += separator + masked // the name may be the secret
-			continue
-		}
-		shown += separator + r.secrets.redact(name) + "=" + masked
+		shown += separator + r.parameter(name, query.Get(name))
 	}
 	return shown
+}
+
+func (r Redaction) parameter(name, value string) string {
+	switch {
+	case !r.query.Has(name): // what the type itself adds
+		return r.secrets.redact(url.QueryEscape(name) + "=" + url.QueryEscape(value))
+	case value == "":
+		return masked
+	}
+	return url.QueryEscape(name) + "=" + masked
 }
 
 // Address shows an address that is not one of HTTP: one URL or several, or a

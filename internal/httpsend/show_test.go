@@ -29,6 +29,8 @@ func TestRedactionOfURLs(t *testing.T) {
 		{"https://example.com", "123:token", true, "https://example.com/bot123:token/send", "/send", "https://example.com/bot[REDACTED]/send"},
 		{"https://example.com", "abc", true, "https://example.com/botabc/send", "/send", "https://example.com[withheld: it contains a secret]/send"},
 		{"https://example.com/x?sig=s3cret&v=1", "", true, "https://example.com/x?sig=s3cret&v=1", "", "https://example.com/x?sig=[REDACTED]&v=[REDACTED]"},
+		{"https://example.com/x?sig=s3cret", "", false, "https://example.com/x?format=full%2F&sig=s3cret", "", "https://example.com/[REDACTED]?format=full%2F&sig=[REDACTED]"},
+		{"https://example.com/x", "secret-token", true, "https://example.com/x?access=secret-token", "", "https://example.com/x?access=[REDACTED]"},
 		{"https://example.com/?s3cret", "", true, "https://example.com/?s3cret", "", "https://example.com/?[REDACTED]"},
 		{"https://user:s3cret@example.com/x", "", true, "https://user:s3cret@example.com/x", "", "https://example.com/x"},
 	} {

@@ -6,6 +6,7 @@ var explanations = map[string]string{
 	RuleNoCommitStatus:  "the event is neither a commit-status update nor an error, and names no commit",
 	RuleNoChangeRequest: "the event belongs to no pull or merge request",
 	RuleProgressing:     "work in progress is no result",
+	"no_git_commit":     "the event's revision is no Git commit",
 }
 
 // Explain says for people why types filter events by a rule.
