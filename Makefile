@@ -3,6 +3,7 @@ GO        ?= go
 TOOL       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 MODULE     = github.com/fluxnotify/otelcol-flux
 COLLECTOR  = _build/otelcol-flux
+COMPANION  = _build/fluxnotify
 SOURCES    = $(shell find . -name '*.go' -not -path './_build/*' -not -path './test/*' -not -name '*_test.go') go.mod go.sum builder-config.yaml
 MODULES    = . test/e2e test/chaos
 MINUTES    = 10
@@ -18,10 +19,14 @@ run: build ## Start the collector on config/demo.yaml and show a notification
 	@$(GO) run ./test/demo
 
 .PHONY: build
-build: $(COLLECTOR) ## Build the collector into _build/
+build: $(COLLECTOR) $(COMPANION) ## Build the collector and its companion into _build/
 
-$(COLLECTOR): $(SOURCES)
+$(COLLECTOR): $(filter-out ./cmd/%,$(SOURCES))
 	$(TOOL) builder --config builder-config.yaml
+
+# It needs nothing of the machine that it runs on.
+$(COMPANION): $(SOURCES) $(wildcard cmd/fluxnotify/samples/*)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/fluxnotify
 
 .PHONY: test
 test: build ## Run every test that this machine can run

@@ -113,16 +113,16 @@ func (c *Config) Validate() error {
 	if err != nil {
 		return err
 	}
-	client, err := resolved.httpClient(context.Background(), nil, component.TelemetrySettings{}, validationOnly)
-	if err != nil {
-		return err
+	_, err = newProvider(context.Background(), row, resolved, nil, component.TelemetrySettings{Logger: zap.NewNop()}, validationOnly())
+	return err
+}
+
+// uid is the provider's identity, that of an exporter with the given ID.
+func (c *Config) uid(id component.ID) string {
+	if c.UID != nil {
+		return *c.UID
 	}
-	settings := resolved.settings
-	settings.HTTP, settings.Logger, settings.Type = client, zap.NewNop(), row.Type
-	if _, err := row.New(settings); err != nil {
-		return err
-	}
-	return nil
+	return alert.DeriveUID("provider", id.String())
 }
 
 func (c *Config) validateSettings() error {

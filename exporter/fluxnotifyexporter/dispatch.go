@@ -1,6 +1,7 @@
 package fluxnotifyexporter
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -78,30 +79,17 @@ func (e *notifyExporter) enter(resource pcommon.Resource, scope pcommon.Instrume
 
 // decide says which notifications a record owes; nil if none.
 func (e *notifyExporter) decide(event *fluxevent.Event) *delivery {
-	if e.config.Suspend {
-		e.report.filtered(ruleSuspend)
-		return nil
-	}
-	if rule, filtered := e.row.Filters(event); filtered {
-		e.report.filtered(rule)
-		return nil
-	}
+	verdicts, rule := e.verdicts(event)
 	d := &delivery{event: event}
-	if len(e.alerts) == 0 {
-		d.owed = append(d.owed, &owed{notification: alert.Everything(event)})
-		return d
-	}
-	reason := alert.RuleSuspend
-	for _, a := range e.alerts {
-		rule, filtered := a.Filters(event)
-		if !filtered {
-			d.owed = append(d.owed, &owed{notification: a.Notify(event)})
+	for _, v := range verdicts {
+		if v.notification != nil {
+			d.owed = append(d.owed, &owed{notification: v.notification})
 			continue
 		}
-		reason = alert.Nearer(reason, rule)
+		rule = alert.Nearer(cmp.Or(rule, alert.RuleSuspend), v.rule)
 	}
 	if len(d.owed) == 0 {
-		e.report.filtered(reason)
+		e.report.filtered(rule)
 		return nil
 	}
 	return d

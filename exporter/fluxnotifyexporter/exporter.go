@@ -15,9 +15,7 @@ import (
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/pdata/plog"
 
-	"github.com/fluxnotify/otelcol-flux/internal/alert"
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
-	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
 // How long a stop may take, whatever the endpoint does. Kubernetes kills after
@@ -41,14 +39,12 @@ const (
 // The queue and the retry are two exporterhelper chains, because one retry
 // around a whole batch cannot keep an order, nor tell when a record is done.
 type notifyExporter struct {
-	config    *Config
-	alerts    []*alert.Alert
-	row       providers.Row
-	errorFrom plog.SeverityNumber
-	id        component.ID
-	current   *current
-	order     *order
-	report    *report
+	decider
+	config  *Config
+	id      component.ID
+	current *current
+	order   *order
+	report  *report
 
 	queue exporter.Logs
 	retry exporter.Logs
@@ -74,29 +70,17 @@ type notifyExporter struct {
 }
 
 func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*notifyExporter, error) {
-	row, ok := providers.Find(config.Type)
-	if !ok {
-		return nil, fmt.Errorf("type: %q is not known", config.Type)
-	}
-	errorFrom, err := config.errorFrom()
+	d, err := newDecider(config, set.Logger)
 	if err != nil {
 		return nil, err
 	}
 	e := &notifyExporter{
+		decider:   d,
 		config:    config,
-		row:       row,
-		errorFrom: errorFrom,
 		id:        set.ID,
 		order:     newOrder(),
 		admission: make(chan struct{}, 1),
 		stop:      make(chan struct{}),
-	}
-	for i := range config.Alerts {
-		a, err := alert.New(&config.Alerts[i], set.Logger)
-		if err != nil {
-			return nil, fmt.Errorf("alerts::%d: %w", i, err)
-		}
-		e.alerts = append(e.alerts, a)
 	}
 	width := exporterhelper.NewDefaultQueueConfig().NumConsumers
 	if config.QueueConfig.HasValue() {
@@ -109,12 +93,8 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 		return nil, err
 	}
 	e.slots = make(chan struct{}, width)
-	uid := alert.DeriveUID("provider", set.ID.String())
-	if config.UID != nil {
-		uid = *config.UID
-	}
-	e.current = &current{config: config, row: row, name: providerName(set.ID), uid: uid, set: set.TelemetrySettings, width: width}
-	if e.report, err = newReport(set.TelemetrySettings, row.Type); err != nil {
+	e.current = &current{config: config, row: d.row, name: providerName(set.ID), uid: config.uid(set.ID), set: set.TelemetrySettings, width: width}
+	if e.report, err = newReport(set.TelemetrySettings, d.row.Type); err != nil {
 		return nil, err
 	}
 	return e, e.chain(ctx, set)

@@ -27,6 +27,8 @@ const patience = 10 * time.Second
 
 // arrival is a request that the endpoint has seen.
 type arrival struct {
+	method string
+	url    string
 	header http.Header
 	body   string
 	status int
@@ -53,7 +55,7 @@ func (e *endpoint) handler(answer func(body string, nth int) (int, http.Header))
 		body, _ := io.ReadAll(r.Body)
 		e.mu.Lock()
 		nth := len(e.arrivals)
-		e.arrivals = append(e.arrivals, arrival{header: r.Header.Clone(), body: string(body), at: time.Now()})
+		e.arrivals = append(e.arrivals, arrival{method: r.Method, url: "https://" + r.Host + r.RequestURI, header: r.Header.Clone(), body: string(body), at: time.Now()})
 		e.mu.Unlock()
 		status, header := http.StatusOK, http.Header(nil)
 		if answer != nil {

@@ -2,24 +2,17 @@ package fluxnotifyexporter
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/configauth"
-	"go.opentelemetry.io/collector/config/configmiddleware"
-	"go.opentelemetry.io/collector/config/configoptional"
-	"go.opentelemetry.io/collector/extension/extensionmiddleware"
 	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/internal/filewatch"
-	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
 	"github.com/fluxnotify/otelcol-flux/internal/secretdir"
@@ -124,19 +117,8 @@ func (c *current) reload() {
 
 func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 	tap := &transportTap{}
-	client, err := r.httpClient(ctx, c.extensions, c.set, clientUse{tap: tap, width: c.width})
-	if err != nil {
-		return nil, err
-	}
-	s := r.settings
-	s.HTTP, s.Logger = client, c.set.Logger
-	s.Type, s.Name, s.Memory = c.row.Type, c.name, &c.memory
-	if r.tlsGiven {
-		if s.TLS, err = loadTLS(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	provider, err := c.row.New(s)
+	r.settings.Name, r.settings.Memory = c.name, &c.memory
+	provider, err := newProvider(ctx, c.row, r, c.extensions, c.set, clientUse{tap: tap, width: c.width})
 	if err != nil {
 		return nil, err
 	}
@@ -190,74 +172,4 @@ func (c *current) shutdown(ctx context.Context) error {
 		c.retire(ctx, last)
 	}
 	return err
-}
-
-func loadTLS(ctx context.Context, r resolved) (*tls.Config, error) {
-	config, err := r.client.TLS.LoadTLSConfig(ctx)
-	if err != nil {
-		return nil, errors.New("tls: the certificates cannot be loaded")
-	}
-	return config, nil
-}
-
-// clientUse is what an HTTP client is made for.
-type clientUse struct {
-	tap *transportTap
-	// width is how many requests there can be at once, and so connections.
-	width int
-}
-
-// validationOnly makes a client that sends nothing.
-var validationOnly = clientUse{width: 1}
-
-// httpClient makes the client of a provider. It is not instrumented: spans and
-// metrics of an HTTP client carry the address, which for many types is the
-// secret.
-func (r *resolved) httpClient(ctx context.Context, extensions map[component.ID]component.Component, set component.TelemetrySettings, use clientUse) (*http.Client, error) {
-	config := r.client
-	if config.MaxConnsPerHost == 0 {
-		config.MaxConnsPerHost = use.width
-	}
-	if config.MaxIdleConnsPerHost == 0 {
-		config.MaxIdleConnsPerHost = config.MaxConnsPerHost
-	}
-	config.Timeout = 0 // the exporter's context bounds requests, and says so in the error
-	if use.tap != nil {
-		extensions = maps.Clone(extensions)
-		if extensions == nil {
-			extensions = map[component.ID]component.Component{}
-		}
-		extensions[tapID] = use.tap
-		config.Middlewares = append(config.Middlewares[:len(config.Middlewares):len(config.Middlewares)], configmiddleware.Config{ID: tapID})
-	} else {
-		// Extensions exist only in a running collector.
-		config.Auth, config.Middlewares = configoptional.None[configauth.Config](), nil
-	}
-	set.TracerProvider, set.MeterProvider = nil, nil
-	client, err := config.ToClient(ctx, extensions, set)
-	if err != nil {
-		return nil, fmt.Errorf("tls, proxy_url, auth or compression: %w", err)
-	}
-	client.CheckRedirect = httpsend.NoRedirects
-	return client, nil
-}
-
-// transportTap is a middleware that changes nothing: it remembers the innermost
-// transport, whose idle connections nothing else would close.
-type transportTap struct {
-	component.StartFunc
-	component.ShutdownFunc
-	transport *http.Transport
-}
-
-var tapID = component.MustNewIDWithName("flux_notify", "transport_tap")
-
-var _ extensionmiddleware.HTTPClient = (*transportTap)(nil)
-
-// GetHTTPRoundTripper implements extensionmiddleware.HTTPClient.
-func (t *transportTap) GetHTTPRoundTripper(context.Context) (extensionmiddleware.WrapHTTPRoundTripperFunc, error) {
-	return func(_ context.Context, base http.RoundTripper) (http.RoundTripper, error) {
-		t.transport, _ = base.(*http.Transport)
-		return base, nil
-	}, nil
 }

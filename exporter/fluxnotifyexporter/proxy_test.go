@@ -31,26 +31,7 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 		}
 		t.Run(row.Type, func(t *testing.T) {
 			t.Parallel()
-			sink := &endpoint{}
-			sink.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				sink.handler(nil).ServeHTTP(httptest.NewRecorder(), r)
-				if row.OK != nil {
-					row.OK(w, r)
-					return
-				}
-				_, _ = io.WriteString(w, row.OKBody)
-			}))
-			sink.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-				leaf := ca.Issue(t, testca.Leaf{DNS: []string{hello.ServerName}})
-				return &leaf, nil
-			}}
-			sink.StartTLS()
-			t.Cleanup(sink.Close)
-			proxy := newProxy(t, sink.Listener.Addr().String())
-
-			config := sampleConfig(row)
-			config.ClientConfig.TLS.CAPem = configopaque.String(ca.PEM())
-			config.ClientConfig.ProxyURL = "http://user:canary-proxy@" + proxy.address
+			sink, proxy, config := behindProxy(t, ca, row)
 			e := start(t, config)
 			require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))
 			sink.waitFor(t, 1)
@@ -59,6 +40,32 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 			assert.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("user:canary-proxy")), proxy.authorization())
 		})
 	}
+}
+
+// behindProxy is an endpoint of a type's sample, and the way to it.
+func behindProxy(t *testing.T, ca *testca.Authority, row providers.Row) (*endpoint, *connectProxy, *Config) {
+	t.Helper()
+	sink := &endpoint{}
+	sink.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sink.handler(nil).ServeHTTP(httptest.NewRecorder(), r)
+		if row.OK != nil {
+			row.OK(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, row.OKBody)
+	}))
+	sink.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		leaf := ca.Issue(t, testca.Leaf{DNS: []string{hello.ServerName}})
+		return &leaf, nil
+	}}
+	sink.StartTLS()
+	t.Cleanup(sink.Close)
+	proxy := newProxy(t, sink.Listener.Addr().String())
+
+	config := sampleConfig(row)
+	config.ClientConfig.TLS.CAPem = configopaque.String(ca.PEM())
+	config.ClientConfig.ProxyURL = "http://user:canary-proxy@" + proxy.address
+	return sink, proxy, config
 }
 
 // sampleConfig is the configuration of a row's sample.

@@ -37,6 +37,16 @@ type redactor struct {
 func (r redactor) and(secrets ...string) redactor { return redact(append(secrets, r.secrets...)) }
 
 func newRedactor(s notify.Settings, address *url.URL) redactor {
+	secrets := credentials(s, address)
+	// A webhook's path is its password, and may be quoted in part.
+	if len(address.Path) >= minMask {
+		secrets = append(secrets, address.Path, address.EscapedPath())
+	}
+	return redact(secrets)
+}
+
+// credentials are what is secret in settings, but for a whole path.
+func credentials(s notify.Settings, address *url.URL) []string {
 	secrets := []string{s.Password, s.Token, s.Address, address.RawQuery}
 	if s.Username != "" || s.Password != "" {
 		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(s.Username+":"+s.Password)))
@@ -58,10 +68,6 @@ func newRedactor(s notify.Settings, address *url.URL) redactor {
 	for _, values := range address.Query() {
 		secrets = append(secrets, values...)
 	}
-	// A webhook's path is its password, and may be quoted in part.
-	if len(address.Path) >= minMask {
-		secrets = append(secrets, address.Path, address.EscapedPath())
-	}
 	for _, segment := range strings.Split(address.EscapedPath(), "/") {
 		if len(segment) < minSegment {
 			continue
@@ -71,7 +77,7 @@ func newRedactor(s notify.Settings, address *url.URL) redactor {
 			secrets = append(secrets, plain)
 		}
 	}
-	return redact(secrets)
+	return secrets
 }
 
 // Quoter makes what a peer has said fit for an error, for types that do not

@@ -150,7 +150,9 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 		u.Path = strings.TrimSuffix(u.Path, "/") + more
 	}
 	req.URL, req.Host = &u, u.Host
-	req.Header["Content-Type"] = asJSON
+	if len(p.Body) > 0 {
+		req.Header["Content-Type"] = asJSON
+	}
 	for _, header := range []http.Header{p.Header, t.options.Header} {
 		for name, values := range header {
 			req.Header[name] = values
@@ -192,6 +194,27 @@ func (p *party) sending(req *http.Request) *party {
 	one := *p
 	one.secrets = p.secrets.and(authorization, credentials)
 	return &one
+}
+
+// Path is that of the address, escaped.
+func (t *Target) Path() string { return t.address.EscapedPath() }
+
+// At is the same endpoint under another path, which is escaped and takes the
+// place of the whole of the address's own: for what is asked of an endpoint
+// besides deliveries. An answer is judged by its status, or as judge says.
+func (t *Target) At(path string, judge func(Answer) (*notify.Error, bool)) *Target {
+	other, address := *t, *t.address
+	address.RawPath = path
+	if plain, err := url.PathUnescape(path); err == nil {
+		address.Path = plain
+	}
+	other.address, other.options.Judge = &address, judge
+	return &other
+}
+
+// Get asks without a body.
+func (t *Target) Get(ctx context.Context) error {
+	return t.Deliver(ctx, notify.Payload{Method: http.MethodGet})
 }
 
 // read takes what is needed of an answer and lets the connection go on.

@@ -78,6 +78,11 @@ type Row struct {
 	Bus bool
 	// What the type makes of these settings.
 	Address, Channel, Username, Password, Token, Headers, JetStream, Ordering, CommitStatusExpr Use
+	// OpenAddress marks an address that is no secret: that of an API, whose path
+	// may be shown. A webhook's is all that is needed to post.
+	OpenAddress bool
+	// SecretChannel marks a channel that is a key.
+	SecretChannel bool
 	// RawToken marks a token that is bytes, not text: a line break at its end
 	// is part of it.
 	RawToken bool
@@ -107,14 +112,14 @@ var Table = []Row{
 	{
 		Type: "alertmanager", Words: "alerts to Prometheus Alertmanager",
 		Takes:   notify.TakesNews,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, OpenAddress: true,
 		New:    alertmanager.New,
 		Sample: notify.Settings{Address: "https://alertmanager.example.com/api/v2/alerts", Username: "flux", Password: "sample-password"},
 	},
 	{
 		Type: "azuredevops", Words: "a commit status on Azure DevOps",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
-		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    azuredevops.New,
 		OK:     azuredevops.Empty,
 		Sample: notify.Settings{Address: "https://dev.azure.com/organization/project/_git/repository", Token: "sample-token"},
@@ -129,7 +134,7 @@ var Table = []Row{
 	{
 		Type: "bitbucket", Words: "a build status on Bitbucket Cloud",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		OneHost: true,
 		New:     bitbucket.New,
 		OK:      gitstatus.Absent,
@@ -138,7 +143,7 @@ var Table = []Row{
 	{
 		Type: "bitbucketserver", Words: "a build status on Bitbucket Server or Data Center",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    bitbucketserver.New,
 		OK:     gitstatus.Absent,
 		Sample: notify.Settings{Address: "https://bitbucket.example.com/scm/project/repository.git", Username: "flux", Password: "sample-password"},
@@ -146,7 +151,7 @@ var Table = []Row{
 	{
 		Type: "datadog", Words: "an event in Datadog",
 		Takes:   notify.TakesNews,
-		Address: Required, Token: Expected,
+		Address: Required, Token: Expected, OpenAddress: true,
 		New:    datadog.New,
 		Sample: notify.Settings{Address: "https://api.datadoghq.com", Token: "sample-token"},
 	},
@@ -175,7 +180,7 @@ var Table = []Row{
 	{
 		Type: "gitea", Words: "a commit status on Gitea or Forgejo",
 		Takes: notify.TakesCommits, Skips: gitstatus.Skips,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    gitea.New,
 		OK:     gitstatus.Empty,
 		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Username: "flux", Token: "sample-token"},
@@ -183,7 +188,7 @@ var Table = []Row{
 	{
 		Type: "giteapullrequestcomment", Words: "a comment on a pull request on Gitea or Forgejo",
 		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
-		Address: Required, Password: Optional, Token: Optional,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
 		New:    giteapullrequestcomment.New,
 		OK:     gitcomment.Empty,
 		Sample: notify.Settings{Address: "https://gitea.example.com/owner/repository", Token: "sample-token"},
@@ -191,7 +196,7 @@ var Table = []Row{
 	{
 		Type: "github", Words: "a commit status on GitHub",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
-		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		Secrets: githubapp.Keys,
 		New:     github.New,
 		OK:      gitstatus.Empty,
@@ -200,7 +205,7 @@ var Table = []Row{
 	{
 		Type: "githubdispatch", Words: "a repository_dispatch that starts GitHub Actions workflows",
 		Takes:   notify.TakesNews,
-		Address: Required, Password: Optional, Token: Optional,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
 		Secrets:    githubapp.Keys,
 		MaxRequest: 66_560,
 		New:        githubdispatch.New,
@@ -209,7 +214,7 @@ var Table = []Row{
 	{
 		Type: "githubpullrequestcomment", Words: "a comment on a pull request on GitHub",
 		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
-		Address: Required, Password: Optional, Token: Optional,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
 		Secrets: githubapp.Keys,
 		New:     githubpullrequestcomment.New,
 		OK:      gitcomment.Empty,
@@ -218,7 +223,7 @@ var Table = []Row{
 	{
 		Type: "gitlab", Words: "a commit status on GitLab",
 		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
-		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional,
+		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    gitlab.New,
 		OK:     gitstatus.Empty,
 		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
@@ -226,7 +231,7 @@ var Table = []Row{
 	{
 		Type: "gitlabmergerequestcomment", Words: "a comment on a merge request on GitLab",
 		Takes: notify.TakesChangeRequests, Skips: gitcomment.Skips,
-		Address: Required, Password: Optional, Token: Optional,
+		Address: Required, Password: Optional, Token: Optional, OpenAddress: true,
 		New:    gitlabmergerequestcomment.New,
 		OK:     gitcomment.Empty,
 		Sample: notify.Settings{Address: "https://gitlab.com/group/sub/project", Token: "sample-token"},
@@ -252,14 +257,14 @@ var Table = []Row{
 	{
 		Type: "grafana", Words: "an annotation in Grafana",
 		Takes:   notify.TakesNews,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, OpenAddress: true,
 		New:    grafana.New,
 		Sample: notify.Settings{Address: "https://grafana.example.com/api/annotations", Username: "flux", Password: "sample-password"},
 	},
 	{
 		Type: "incident.io", Words: "alerts to an alert source of incident.io",
 		Takes: notify.TakesNews, Skips: notify.SkipsProgressing,
-		Address: Required, Token: Expected,
+		Address: Required, Token: Expected, OpenAddress: true,
 		New:    incidentio.New,
 		Sample: notify.Settings{Address: "https://api.incident.io/v2/alert_events/http/01GW2G3V0S59R238FAHPDS1R66", Token: "sample-token"},
 	},
@@ -275,14 +280,14 @@ var Table = []Row{
 	{
 		Type: "mastodon", Words: "a status of a Mastodon account",
 		Takes:   notify.TakesNews,
-		Address: Required, Channel: Optional, Token: Required,
+		Address: Required, Channel: Optional, Token: Required, OpenAddress: true,
 		New:    mastodon.New,
 		Sample: notify.Settings{Address: "https://mastodon.example.com", Channel: "unlisted", Token: "sample-token"},
 	},
 	{
 		Type: "matrix", Words: "a message in a Matrix room",
 		Takes:   notify.TakesNews,
-		Address: Required, Channel: Required, Token: Required,
+		Address: Required, Channel: Required, Token: Required, OpenAddress: true,
 		MaxRequest: 65_536,
 		New:        matrix.New,
 		Sample:     notify.Settings{Address: "https://matrix.example.com", Channel: "!jezptmDwEeLapMLjOc:example.com", Token: "sample-token"},
@@ -306,14 +311,14 @@ var Table = []Row{
 	{
 		Type: "opsgenie", Words: "alerts to Opsgenie",
 		Takes:   notify.TakesNews,
-		Address: Required, Token: Expected,
+		Address: Required, Token: Expected, OpenAddress: true,
 		New:    opsgenie.New,
 		Sample: notify.Settings{Address: "https://api.opsgenie.com/v2/alerts", Token: "sample-token"},
 	},
 	{
 		Type: "otel", Words: "spans to an OTLP endpoint",
 		Takes: notify.TakesNews, Skips: otel.Skips,
-		Address: Required, Username: Optional, Password: Optional, Token: Optional, Headers: Optional,
+		Address: Required, Username: Optional, Password: Optional, Token: Optional, Headers: Optional, OpenAddress: true,
 		New:  otel.New,
 		Show: otel.Show,
 		Sample: notify.Settings{
@@ -324,7 +329,7 @@ var Table = []Row{
 	{
 		Type: "pagerduty", Words: "alerts and change events to PagerDuty",
 		Takes: notify.TakesNews, Skips: notify.SkipsProgressing,
-		Address: Required, Channel: Expected,
+		Address: Required, Channel: Expected, OpenAddress: true, SecretChannel: true,
 		MaxRequest: 512_000,
 		New:        pagerduty.New,
 		Sample:     notify.Settings{Address: "https://events.pagerduty.com", Channel: "0123456789abcdef0123456789abcdef"},
@@ -340,7 +345,7 @@ var Table = []Row{
 	{
 		Type: "sentry", Words: "events and transactions to Sentry",
 		Takes:   notify.TakesNews,
-		Address: Required, Channel: Optional,
+		Address: Required, Channel: Optional, OpenAddress: true,
 		New:    sentry.New,
 		Sample: notify.Settings{Address: "https://0123456789abcdef0123456789abcdef@o1.ingest.sentry.io/2", Channel: "production"},
 	},
@@ -355,7 +360,7 @@ var Table = []Row{
 	{
 		Type: "telegram", Words: "a message in a Telegram chat",
 		Takes:   notify.TakesNews,
-		Address: Optional, Channel: Required, Token: Required,
+		Address: Optional, Channel: Required, Token: Required, OpenAddress: true,
 		New:    telegram.New,
 		Sample: notify.Settings{Address: "https://api.telegram.org", Channel: "-1001234567890:552", Token: "123456:sample-token"},
 		OKBody: `{"ok":true}`,
@@ -363,7 +368,7 @@ var Table = []Row{
 	{
 		Type: "webex", Words: "a message in a Webex space",
 		Takes:   notify.TakesNews,
-		Address: Required, Channel: Required, Token: Optional,
+		Address: Required, Channel: Required, Token: Optional, OpenAddress: true,
 		New:    webex.New,
 		Sample: notify.Settings{Address: "https://webexapis.com/v1/messages", Channel: "Y2lzY29zcGFyazovL3VzL1JPT00", Token: "sample-token"},
 	},
@@ -378,7 +383,7 @@ var Table = []Row{
 	{
 		Type: "zulip", Words: "a message in a Zulip topic",
 		Takes:   notify.TakesNews,
-		Address: Required, Channel: Required, Username: Optional, Password: Optional,
+		Address: Required, Channel: Required, Username: Optional, Password: Optional, OpenAddress: true,
 		New:    zulip.New,
 		Sample: notify.Settings{Address: "https://example.zulipchat.com", Channel: "flux/production", Username: "flux-bot@example.zulipchat.com", Password: "sample-password"},
 		OKBody: `{"result":"success","msg":""}`,

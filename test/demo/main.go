@@ -1,6 +1,6 @@
-// Command demo starts the collector on config/demo.yaml, posts a handful of
-// Flux events to it, and shows beside each event's log record the notifications
-// that came of it. It then waits for more, until it is interrupted.
+// Command demo starts the collector on config/demo.yaml, has fluxnotify send a
+// handful of Flux events to it, and shows beside each event's log record the
+// notifications that came of it. It then waits for more, until it is interrupted.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -41,18 +42,19 @@ func main() {
 	log.SetFlags(0)
 	collector := flag.String("collector", "_build/otelcol-flux", "the collector to start")
 	config := flag.String("config", "config/demo.yaml", "its configuration")
+	companion := flag.String("companion", "_build/fluxnotify", "what sends events")
 	events := flag.String("events", "testdata/events", "folder of events")
 	once := flag.Bool("once", false, "stop after the demonstration")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *collector, *config, *events, *once)
+	err := run(ctx, *collector, *companion, *config, *events, *once)
 	stop()
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, collector, config, events string, once bool) error {
+func run(ctx context.Context, collector, companion, config, events string, once bool) error {
 	endpoint, err := listen()
 	if err != nil {
 		return err
@@ -74,15 +76,17 @@ func run(ctx context.Context, collector, config, events string, once bool) error
 	}
 	fmt.Printf("The collector runs on %s and takes events on http://%s/\n", config, receiver)
 	for _, e := range examples {
-		if err := show(ctx, e, events, receiver, output, endpoint); err != nil {
+		if err := show(ctx, e, sender{companion, "http://" + receiver + "/"}, events, output, endpoint); err != nil {
 			return err
 		}
 	}
 	fmt.Printf(`
-Post one of your own, from another terminal:
-  curl -i -H 'Content-Type: application/json' --data @%s/kustomization-failed.json http://%s/
-The same event again within five minutes is answered 429: it is known.
-`, events, receiver)
+Send one yourself, from another terminal:
+  %[1]s send --endpoint http://%[2]s/ --sample kustomization-failed
+The same event again within five minutes is a duplicate: it is known. What would be
+sent where, without sending it:
+  %[1]s render --config %[3]s %[4]s/kustomization-failed.json
+`, companion, receiver, config, events)
 	if once {
 		return nil
 	}
@@ -91,16 +95,16 @@ The same event again within five minutes is answered 429: it is known.
 	return nil
 }
 
-// show posts one event and prints what came of it, side by side.
-func show(ctx context.Context, e example, events, receiver string, output *output, endpoint *endpoint) error {
+// show sends one event and prints what came of it, side by side.
+func show(ctx context.Context, e example, s sender, events string, output *output, endpoint *endpoint) error {
 	file := filepath.Join(events, e.file+".json")
-	status, err := post(ctx, "http://"+receiver+"/", file)
+	result, err := s.send(ctx, file)
 	if err != nil {
 		return err
 	}
 	record := output.record(wait)
 	notifications := endpoint.collect(300*time.Millisecond, wait)
-	fmt.Printf("\n━━ %s → %s\n   %s\n", filepath.Base(file), status, e.why)
+	fmt.Printf("\n━━ %s → %s\n   %s\n", filepath.Base(file), result, e.why)
 	sideBySide(record, notifications)
 	if record == nil || len(notifications) != e.told {
 		return fmt.Errorf("expected a log record and %d notifications; the collector printed:\n%s", e.told, output.all())
@@ -118,23 +122,16 @@ func follow(ctx context.Context, output *output, endpoint *endpoint) {
 	}
 }
 
-func post(ctx context.Context, url, file string) (string, error) {
-	body, err := os.Open(file)
+// sender is the companion, which sends to one receiver.
+type sender struct{ companion, endpoint string }
+
+// send gives what became of an event.
+func (s sender) send(ctx context.Context, file string) (string, error) {
+	out, err := exec.CommandContext(ctx, s.companion, "send", "--endpoint", s.endpoint, file).CombinedOutput()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	defer func() { _ = body.Close() }()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	client := &http.Client{Timeout: wait}
-	res, err := client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	return res.Status, res.Body.Close()
+	return strings.TrimSpace(strings.TrimPrefix(string(out), file+": ")), nil
 }
 
 func ready(ctx context.Context, url string) error {

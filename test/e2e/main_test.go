@@ -33,9 +33,11 @@ var client = &http.Client{
 }
 
 func TestMain(m *testing.M) {
-	if _, err := os.Stat(binary); err != nil {
-		fmt.Fprintf(os.Stderr, "%v: run make build first\n", err)
-		os.Exit(1)
+	for _, built := range []string{binary, companion} {
+		if _, err := os.Stat(built); err != nil {
+			fmt.Fprintf(os.Stderr, "%v: run make build first\n", err)
+			os.Exit(1)
+		}
 	}
 	// Flux's client leaves the text of a refusal unread, and so its connection open.
 	goleak.VerifyTestMain(m,

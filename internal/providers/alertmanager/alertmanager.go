@@ -6,9 +6,11 @@
 package alertmanager
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
@@ -93,4 +95,18 @@ func (a *alert) label(name, value string) {
 	a.Labels[name] = value
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: it asks for the status, which stands beside
+// the alerts (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml,
+// /status).
+func (p *Provider) Check(ctx context.Context) error {
+	base, ok := strings.CutSuffix(strings.TrimSuffix(p.Path(), "/"), "/alerts")
+	if !ok {
+		return notify.ErrUncheckable
+	}
+	return p.At(base+"/status", nil).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

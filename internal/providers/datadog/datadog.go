@@ -7,6 +7,7 @@
 package datadog
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -123,4 +124,13 @@ func inert(s string) string {
 	return b.String()
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: it has the key validated
+// (https://docs.datadoghq.com/api/latest/authentication/#validate-api-key).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At("/api/v1/validate", nil).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

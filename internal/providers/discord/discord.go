@@ -10,6 +10,7 @@
 package discord
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -184,4 +185,13 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 	}, true
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: the webhook tells about itself
+// (https://discord.com/developers/docs/resources/webhook#get-webhook-with-token).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At(strings.TrimSuffix(p.Path(), "/slack"), nil).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

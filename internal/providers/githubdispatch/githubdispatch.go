@@ -8,10 +8,12 @@
 package githubdispatch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
@@ -113,4 +115,26 @@ func shortened(n *notify.Notification, room int) *fluxevent.Event {
 	return &e
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: GitHub tells what the token may do with the
+// repository (https://docs.github.com/en/rest/repos/repos#get-a-repository).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At(p.Path()+strings.TrimSuffix(p.path, "/dispatches"), judgeRepository).Get(ctx)
+}
+
+// judgeRepository knows that a dispatch needs the right to write.
+func judgeRepository(a httpsend.Answer) (*notify.Error, bool) {
+	var repository struct {
+		Permissions *struct {
+			Push bool `json:"push"`
+		} `json:"permissions"`
+	}
+	if a.Status != http.StatusOK || json.Unmarshal(a.Body, &repository) != nil || repository.Permissions == nil || repository.Permissions.Push {
+		return githubapp.Judge(a)
+	}
+	return notify.Permanentf("vendor", "answered that this token may not write to the repository: give it contents: write"), true
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

@@ -6,6 +6,7 @@
 package grafana
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -120,4 +121,11 @@ func escape(r rune) string {
 	return ""
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: it reads annotations, which needs no more
+// than to write them (https://grafana.com/docs/grafana/latest/developers/http_api/annotations/#find-annotations).
+func (p *Provider) Check(ctx context.Context) error { return p.Get(ctx) }
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

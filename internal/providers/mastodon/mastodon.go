@@ -8,6 +8,7 @@
 package mastodon
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -234,7 +235,20 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 	}, true
 }
 
+// Check implements notify.Checker: the instance tells whose the token is
+// (https://docs.joinmastodon.org/methods/accounts/#verify_credentials).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At(strings.TrimSuffix(p.Path(), "/")+"/api/v1/accounts/verify_credentials", judgeCredentials).Get(ctx)
+}
+
+// judgeCredentials knows that a token which may post and nothing else is
+// refused for that alone (https://docs.joinmastodon.org/api/oauth-scopes/).
+func judgeCredentials(a httpsend.Answer) (*notify.Error, bool) {
+	return nil, a.Status == http.StatusForbidden && bytes.Contains(a.Body, []byte("outside the authorized scopes"))
+}
+
 var (
 	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
 	_ notify.Starter  = (*Provider)(nil)
 )

@@ -6,6 +6,7 @@
 package matrix
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
@@ -140,4 +141,13 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 	}, true
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: the server tells whose the token is
+// (https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3accountwhoami).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At(strings.TrimSuffix(p.Path(), "/")+"/_matrix/client/v3/account/whoami", judge).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

@@ -7,6 +7,7 @@
 package slack
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	}
 	options := httpsend.Options{Sign: httpsend.Bearer(s.Token)}
 	if strings.HasSuffix(address.Path, "/api/chat.postMessage") {
-		options.Judge = judge
+		options.Judge = judge("message")
 	}
 	target, err := httpsend.New(s, options)
 	if err != nil {
@@ -144,26 +145,29 @@ func escape(r rune) string {
 	return ""
 }
 
-// judge reads the API's answer, which has the status 200 whatever happened.
-func judge(a httpsend.Answer) (*notify.Error, bool) {
-	if a.Status != http.StatusOK {
-		return nil, false
+// judge reads the API's answer, which has the status 200 whatever happened. It
+// names what was refused.
+func judge(what string) func(httpsend.Answer) (*notify.Error, bool) {
+	return func(a httpsend.Answer) (*notify.Error, bool) {
+		if a.Status != http.StatusOK {
+			return nil, false
+		}
+		var answer struct {
+			OK    bool   `json:"ok"`
+			Error string `json:"error"`
+		}
+		if err := json.Unmarshal(a.Body, &answer); err != nil {
+			return notify.Permanentf("no_answer", "answered 200 without Slack's JSON: address does not lead to Slack's API"), true
+		}
+		if answer.OK {
+			return nil, true
+		}
+		if answer.Error == "ratelimited" {
+			delay, _ := httpsend.RetryAfter(a.Header, time.Now())
+			return &notify.Error{Class: notify.Throttled, Type: answer.Error, Delay: delay, Err: errors.New("answered that it is rate limited")}, true
+		}
+		return notify.Permanentf("vendor", "refused the %s: %s%s", what, answer.Error, advice(answer.Error)), true
 	}
-	var answer struct {
-		OK    bool   `json:"ok"`
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(a.Body, &answer); err != nil {
-		return notify.Permanentf("no_answer", "answered 200 without Slack's JSON: address does not lead to Slack's API"), true
-	}
-	if answer.OK {
-		return nil, true
-	}
-	if answer.Error == "ratelimited" {
-		delay, _ := httpsend.RetryAfter(a.Header, time.Now())
-		return &notify.Error{Class: notify.Throttled, Type: answer.Error, Delay: delay, Err: errors.New("answered that it is rate limited")}, true
-	}
-	return notify.Permanentf("vendor", "refused the message: %s%s", answer.Error, advice(answer.Error)), true
 }
 
 // advice says what to do about the errors that configurations cause.
@@ -182,4 +186,18 @@ func advice(slackError string) string {
 	return fmt.Sprintf(" (%s)", hint)
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: the API tells whose the token is
+// (https://docs.slack.dev/reference/methods/auth.test). Of a webhook nothing can
+// be asked.
+func (p *Provider) Check(ctx context.Context) error {
+	base, ok := strings.CutSuffix(p.Path(), "/chat.postMessage")
+	if !ok {
+		return notify.ErrUncheckable
+	}
+	return p.At(base+"/auth.test", judge("token")).Deliver(ctx, notify.Payload{Method: http.MethodPost})
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

@@ -9,6 +9,7 @@
 package telegram
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -197,4 +198,13 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 	return nil, false
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: the API tells which bot the token is of
+// (https://core.telegram.org/bots/api#getme).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At(p.Path()+"/getMe", judge).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

@@ -8,6 +8,7 @@
 package webex
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -101,4 +102,17 @@ func part(s string, markup bool) text.Part {
 	return text.Part{Text: text.Inert(s), Escape: text.Markdown}
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: the API tells whose the token is
+// (https://developer.webex.com/docs/api/v1/people/get-my-own-details).
+func (p *Provider) Check(ctx context.Context) error {
+	base, ok := strings.CutSuffix(strings.TrimSuffix(p.Path(), "/"), "/messages")
+	if !ok {
+		return notify.ErrUncheckable
+	}
+	return p.At(base+"/people/me", nil).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

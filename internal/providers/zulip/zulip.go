@@ -9,6 +9,7 @@
 package zulip
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -126,4 +127,13 @@ func judge(a httpsend.Answer) (*notify.Error, bool) {
 	return notify.Permanentf("vendor", "refused the message: %s", answer.Message), true
 }
 
-var _ notify.Provider = (*Provider)(nil)
+// Check implements notify.Checker: the server tells whose the key is
+// (https://zulip.com/api/get-own-user).
+func (p *Provider) Check(ctx context.Context) error {
+	return p.At("/api/v1/users/me", judge).Get(ctx)
+}
+
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

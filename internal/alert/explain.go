@@ -1,0 +1,40 @@
+package alert
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// Ref names the alert.
+func (a *Alert) Ref() notify.Alert { return a.ref }
+
+// Explain says for people why this alert filters an event by a rule, which is
+// the one that Filters has given.
+func (a *Alert) Explain(e *fluxevent.Event, rule string) string {
+	switch rule {
+	case RuleSuspend:
+		return "the alert is suspended"
+	case RuleEventSources:
+		o := &e.InvolvedObject
+		return fmt.Sprintf("none of its sources matches %s %s/%s", o.Kind, o.Namespace, o.Name)
+	case RuleEventSeverity:
+		return fmt.Sprintf("it wants errors, and the event's severity is %q", e.Severity)
+	case RuleExclusionList:
+		return fmt.Sprintf("the message matches %q", firstMatch(a.exclude, e.Message))
+	case RuleInclusionList:
+		return "the message matches none of its expressions"
+	}
+	return ""
+}
+
+func firstMatch(expressions []*regexp.Regexp, message string) string {
+	for _, re := range expressions {
+		if re.MatchString(message) {
+			return re.String()
+		}
+	}
+	return ""
+}

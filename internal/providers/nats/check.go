@@ -1,0 +1,43 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// Check implements notify.Checker: it connects as Start does, but tries once.
+// Where a stream is to acknowledge, one must take the subject.
+func (p *Provider) Check(ctx context.Context) error {
+	options := append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect(),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) {})) // it is not the connection of deliveries
+	conn, err := nats.Connect(p.servers, options...)
+	if err != nil {
+		return notify.Retryablef("connection", "not connected: %w", err)
+	}
+	defer conn.Close()
+	if err := conn.FlushWithContext(ctx); err != nil {
+		return notify.Retryablef("timeout", "the server does not answer: %w", err)
+	}
+	if !p.stream {
+		return nil
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		_, err = js.StreamNameBySubject(ctx, p.subject)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(conn.LastError(), nats.ErrPermissionViolation):
+		return nil // who may publish need not be one who may look
+	}
+	return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
+}
+
+var _ notify.Checker = (*Provider)(nil)
