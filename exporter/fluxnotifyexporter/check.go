@@ -43,7 +43,7 @@ func Check(ctx context.Context, id component.ID, config *Config) (CheckKind, err
 	if len(r.missing) > 0 {
 		return CheckedNothing, errors.New(strings.Join(r.missing, ", "))
 	}
-	r.settings.Name = providerName(id)
+	r.settings.Name = config.providerName(id)
 	tap, set := &transportTap{}, component.TelemetrySettings{Logger: zap.NewNop()}
 	provider, err := newProvider(ctx, row, r, nil, set, clientUse{tap: tap, width: 1, alone: true})
 	if err != nil {

@@ -47,6 +47,10 @@ type Config struct {
 	// ProxySecretDir and ProxySecret have the proxy: address, username, password.
 	ProxySecretDir string                         `mapstructure:"proxy_secret_dir"`
 	ProxySecret    map[string]configopaque.String `mapstructure:"proxy_secret"`
+	// Name and Namespace are the Provider's, for expressions. Default: the name of
+	// the component, and none.
+	Name      string `mapstructure:"name"`
+	Namespace string `mapstructure:"namespace"`
 	// UID is the provider's identity. Default: derived from the component's ID;
 	// set to nothing, it is empty, as that of a Provider without one.
 	UID *string `mapstructure:"uid"`
@@ -123,6 +127,19 @@ func (c *Config) uid(id component.ID) string {
 		return *c.UID
 	}
 	return alert.DeriveUID("provider", id.String())
+}
+
+// providerName is what an expression knows the provider by; where it is not set,
+// what stands after the slash of the exporter's ID, as a Provider's name stands
+// after its kind.
+func (c *Config) providerName(id component.ID) string {
+	switch {
+	case c.Name != "":
+		return c.Name
+	case id.Name() != "":
+		return id.Name()
+	}
+	return id.Type().String()
 }
 
 func (c *Config) validateSettings() error {

@@ -93,20 +93,11 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 		return nil, err
 	}
 	e.slots = make(chan struct{}, width)
-	e.current = &current{config: config, row: d.row, name: providerName(set.ID), uid: config.uid(set.ID), set: set.TelemetrySettings, width: width}
+	e.current = &current{config: config, row: d.row, name: config.providerName(set.ID), uid: config.uid(set.ID), set: set.TelemetrySettings, width: width}
 	if e.report, err = newReport(set.TelemetrySettings, d.row.Type); err != nil {
 		return nil, err
 	}
 	return e, e.chain(ctx, set)
-}
-
-// providerName is what an expression knows the provider by: what stands after the
-// slash of the exporter's ID, as a Provider's name stands after its kind.
-func providerName(id component.ID) string {
-	if id.Name() == "" {
-		return id.Type().String()
-	}
-	return id.Name()
 }
 
 // chain makes the queue and the retry.

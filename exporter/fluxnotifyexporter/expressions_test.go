@@ -74,7 +74,7 @@ func TestRotatedSecretsShareTheMemory(t *testing.T) {
 	}
 	config := createDefaultConfig().(*Config)
 	config.SecretDir = dir
-	c := &current{config: config, row: row, name: providerName(component.MustNewIDWithName("flux_notify", "status")), set: componenttest.NewNopTelemetrySettings(), width: 1}
+	c := &current{config: config, row: row, name: config.providerName(component.MustNewIDWithName("flux_notify", "status")), set: componenttest.NewNopTelemetrySettings(), width: 1}
 	require.NoError(t, c.start(t.Context(), componenttest.NewNopHost()))
 	put("two")
 	require.Eventually(t, func() bool { c.reload(); c.reloading.Lock(); defer c.reloading.Unlock(); return len(memories) == 2 }, 10*time.Second, time.Millisecond)
@@ -82,5 +82,15 @@ func TestRotatedSecretsShareTheMemory(t *testing.T) {
 	assert.NotNil(t, memories[0])
 	assert.Same(t, memories[0], memories[1])
 	assert.Equal(t, []string{"sample status", "sample status"}, names)
-	assert.Equal(t, "flux_notify", providerName(component.MustNewID("flux_notify")))
+}
+
+func TestProviderName(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[component.ID]string{
+		component.MustNewIDWithName("flux_notify", "status"): "status",
+		component.MustNewID("flux_notify"):                   "flux_notify",
+	} {
+		assert.Equal(t, want, (&Config{}).providerName(id))
+		assert.Equal(t, "github-status", (&Config{Name: "github-status"}).providerName(id))
+	}
 }

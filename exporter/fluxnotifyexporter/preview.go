@@ -81,7 +81,7 @@ func NewPreview(ctx context.Context, id component.ID, config *Config) (*Preview,
 	if err != nil {
 		return nil, err
 	}
-	r.settings.Name = providerName(id)
+	r.settings.Name = config.providerName(id)
 	p := &Preview{decider: d, settings: r.settings, recorder: &recorder{}, missing: r.missing, warnings: r.warnings}
 	use := clientUse{tap: &transportTap{instead: p.recorder}, width: 1, alone: true}
 	if p.provider, err = newProvider(ctx, d.row, r, nil, component.TelemetrySettings{Logger: zap.NewNop()}, use); err != nil {

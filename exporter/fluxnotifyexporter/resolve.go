@@ -42,6 +42,7 @@ func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 			Username:       c.Username,
 			Password:       string(c.Password),
 			Token:          string(c.Token),
+			Namespace:      c.Namespace,
 			UID:            uid,
 			JetStream:      c.JetStream,
 			Ordering:       c.Ordering,

@@ -36,6 +36,9 @@ func (t *translation) exporter(p *Provider, alerts []*Alert) (settings map[strin
 		}
 	}
 	setText(settings, "timeout", p.Timeout)
+	if settings["commit_status_expr"] != nil { // which may ask for them
+		settings["name"], settings["namespace"] = p.Name, p.Namespace
+	}
 	setText(settings, "uid", p.UID)
 	if p.Suspend {
 		settings["suspend"] = true

@@ -275,3 +275,26 @@ func TestLoadOfFiles(t *testing.T) {
 	require.ErrorContains(t, err, "absent")
 	require.ErrorContains(t, err, "gone")
 }
+
+func TestAnExpressionKnowsItsProvider(t *testing.T) {
+	t.Parallel()
+	got := translate(t, `
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: status, namespace: flux-system}
+spec:
+  type: github
+  address: https://github.com/owner/repository
+  commitStatusExpr: provider.metadata.namespace + '/' + provider.metadata.name
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: apps, namespace: flux-system}
+spec:
+  providerRef: {name: status}
+  eventSources: [{kind: Kustomization, name: '*'}]
+`, Options{})
+	exporter := got.exporter(t, "flux-system-status")
+	assert.Equal(t, "status", exporter["name"])
+	assert.Equal(t, "flux-system", exporter["namespace"])
+}

@@ -136,9 +136,9 @@ type Settings struct {
 	Headers  []Header
 	// Secrets are the further keys of the secret folder, by name.
 	Secrets map[string]string
-	// Type and Name are those of the provider: its row's, and its exporter's.
-	Type string
-	Name string
+	// Type is that of the provider's row; Name and Namespace are what expressions
+	// know it by.
+	Type, Name, Namespace string
 	// UID is the provider's identity, stable over restarts.
 	UID string
 	// JetStream waits for a NATS stream's acknowledgement.

@@ -58,7 +58,7 @@ func compile(s notify.Settings) (*expression, error) {
 	return &expression{program: program, provider: map[string]any{
 		"apiVersion": "notification.toolkit.fluxcd.io/v1beta3",
 		"kind":       "Provider",
-		"metadata":   map[string]any{"name": s.Name, "uid": s.UID},
+		"metadata":   map[string]any{"name": s.Name, "namespace": s.Namespace, "uid": s.UID},
 		"spec":       map[string]any{"type": s.Type, "address": s.Address, "username": s.Username, "commitStatusExpr": s.CommitStatusExpr},
 	}}, nil
 }
