@@ -54,9 +54,10 @@ func FuzzRedaction(f *testing.F) {
 		}
 		r := newRedactor(notify.Settings{Token: secret, Address: "https://example.com"}, &url.URL{Scheme: "https", Host: "example.com"})
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), inJSON(secret, true), inJSON(secret, false)} {
-			quoted := r.quote([]byte(before + form + after))
-			rest := strings.ReplaceAll(quoted, masked, "")
+			// Looked at before it is escaped: escapes can spell a secret by chance.
+			rest := strings.ReplaceAll(r.redact(before+form+after), masked, "|")
 			require.NotContains(t, rest, form)
+			quoted := r.quote([]byte(before + form + after))
 			require.LessOrEqual(t, len(quoted), maxQuote)
 			require.True(t, utf8.ValidString(quoted))
 			require.NotContains(t, quoted, "\n")
