@@ -55,8 +55,9 @@ func FuzzRedaction(f *testing.F) {
 		r := newRedactor(notify.Settings{Token: secret, Address: "https://example.com"}, &url.URL{Scheme: "https", Host: "example.com"})
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), inJSON(secret, true), inJSON(secret, false)} {
 			// Looked at before it is escaped: escapes can spell a secret by chance.
-			rest := strings.ReplaceAll(r.redact(before+form+after), masked, "|")
-			require.NotContains(t, rest, form)
+			for _, rest := range strings.Split(r.redact(before+form+after), masked) {
+				require.NotContains(t, rest, form)
+			}
 			quoted := r.quote([]byte(before + form + after))
 			require.LessOrEqual(t, len(quoted), maxQuote)
 			require.True(t, utf8.ValidString(quoted))
