@@ -1,0 +1,99 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
+)
+
+// flushTimeout bounds the wait for the server where the context does not: the
+// client refuses to wait without an end, after the message is on its way.
+const flushTimeout = time.Minute
+
+// Deliver implements notify.Provider. It returns once the server has the
+// message: the answer to a flush comes after all that was sent before it.
+func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
+	p.mu.Lock()
+	conn, js, cause, connected := p.conn, p.js, p.cause, p.connected
+	p.mu.Unlock()
+	if conn == nil || conn.IsClosed() {
+		return notify.Retryablef("connection", "not connected")
+	}
+	if !conn.IsConnected() {
+		return notConnected(conn, cause)
+	}
+	if size, limit := int64(len(payload.Body)), conn.MaxPayload(); size > limit {
+		return notify.Permanentf("too_large", "the event has %d bytes, the server takes %d: raise max_payload there", size, limit)
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
+		defer cancel()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(connected, cancel)()
+	msg := nats.NewMsg(p.subject)
+	msg.Data = payload.Body
+	if payload.Key != "" && conn.HeadersSupported() {
+		msg.Header.Set(nats.MsgIdHdr, payload.Key)
+	}
+	err := p.send(ctx, conn, js, msg)
+	if err != nil && connected.Err() != nil {
+		return notify.Retryablef("connection", "the connection was lost before the server had answered")
+	}
+	return err
+}
+
+func (p *Provider) send(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, msg *nats.Msg) error {
+	if p.stream {
+		return p.store(ctx, js, msg)
+	}
+	return p.publish(ctx, conn, msg)
+}
+
+func (p *Provider) publish(ctx context.Context, conn *nats.Conn, msg *nats.Msg) error {
+	if err := conn.PublishMsg(msg); err != nil {
+		return notify.Retryablef("connection", "publish: %w", err)
+	}
+	if err := conn.FlushWithContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			return notify.Retryablef("timeout", "the server does not answer: %w", err)
+		}
+		return notify.Retryablef("connection", "flush: %w", err)
+	}
+	return p.denied(conn)
+}
+
+// store waits until a stream has the message.
+func (p *Provider) store(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
+	_, err := js.PublishMsg(ctx, msg)
+	switch {
+	case err == nil:
+		return nil
+	case p.denied(js.Conn()) != nil:
+		return p.denied(js.Conn())
+	case errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
+		return notify.Permanentf("too_large", "the event has %d bytes with its headers, more than the stream takes: raise its max_msg_size", msg.Size())
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false", p.subject)
+	case ctx.Err() != nil:
+		return notify.Retryablef("timeout", "the stream does not acknowledge: %w", err)
+	}
+	return notify.Retryablef("stream", "the stream refuses: %w", err)
+}
+
+// denied tells whether the server has refused the subject. The refusal comes
+// before the answer to what follows it, and stays until the server, its
+// permissions changed, has made the client connect again.
+func (p *Provider) denied(conn *nats.Conn) error {
+	if errors.Is(conn.LastError(), nats.ErrPermissionViolation) {
+		return notify.Permanentf("denied", "the server does not let this user publish to %q", p.subject)
+	}
+	return nil
+}
