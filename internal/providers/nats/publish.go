@@ -27,9 +27,6 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	if !conn.IsConnected() {
 		return notConnected(conn, cause)
 	}
-	if size, limit := int64(len(payload.Body)), conn.MaxPayload(); size > limit {
-		return notify.Permanentf("too_large", "the event has %d bytes, the server takes %d: raise max_payload there", size, limit)
-	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
@@ -51,11 +48,20 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 }
 
 func (p *Provider) send(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, msg *nats.Msg) error {
+	var err error
 	if p.stream {
-		return p.store(ctx, js, msg)
+		err = p.store(ctx, js, msg)
+	} else {
+		err = p.publish(ctx, conn, msg)
 	}
-	return p.publish(ctx, conn, msg)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return notify.Permanentf("too_large", "the event has %d bytes with its headers, the server takes %d: raise max_payload there", size(msg), conn.MaxPayload())
+	}
+	return err
 }
+
+// size is what limits are about: the body and the headers.
+func size(msg *nats.Msg) int { return msg.Size() - len(msg.Subject) - len(msg.Reply) }
 
 func (p *Provider) publish(ctx context.Context, conn *nats.Conn, msg *nats.Msg) error {
 	if err := conn.PublishMsg(msg); err != nil {
@@ -79,7 +85,7 @@ func (p *Provider) store(ctx context.Context, js jetstream.JetStream, msg *nats.
 	case p.denied(js.Conn()) != nil:
 		return p.denied(js.Conn())
 	case errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
-		return notify.Permanentf("too_large", "the event has %d bytes with its headers, more than the stream takes: raise its max_msg_size", msg.Size())
+		return notify.Permanentf("too_large", "the event has %d bytes with its headers, more than the stream takes: raise its max_msg_size", size(msg))
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false", p.subject)
 	case ctx.Err() != nil:
