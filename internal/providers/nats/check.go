@@ -3,7 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
-	"slices"
+	"net"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,9 +14,11 @@ import (
 // Check implements notify.Checker: it connects as Start does, but tries once.
 // Where a stream is to acknowledge, one must take the subject.
 func (p *Provider) Check(ctx context.Context) error {
-	options := append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect(),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) {})) // it is not the connection of deliveries
-	conn, err := nats.Connect(p.servers, options...)
+	o := p.options
+	o.CustomDialer = &dialer{net.Dialer{Timeout: o.Timeout}, ctx}
+	o.RetryOnFailedConnect, o.AllowReconnect = false, false
+	o.ConnectedCB, o.DisconnectedErrCB = nil, nil // it is not the connection of deliveries
+	conn, err := o.Connect()
 	if err != nil {
 		return notify.Retryablef("connection", "not connected: %w", err)
 	}

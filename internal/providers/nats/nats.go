@@ -11,10 +11,10 @@ package nats
 
 import (
 	"context"
+	"net"
 	"sync"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -22,63 +22,56 @@ import (
 
 // Provider publishes to one subject.
 type Provider struct {
-	servers string
 	subject string
 	stream  bool
-	options []nats.Option
+	options nats.Options
+	logger  *zap.Logger
 
-	mu   sync.Mutex
-	conn *nats.Conn
-	js   jetstream.JetStream // where stream is set
-	// cause is why there is no connection. The client forgets it between its
-	// attempts.
-	cause error
-	// connected ends with the connection: whoever waits for an answer on it
-	// waits no longer.
-	connected context.Context
-	lose      context.CancelFunc
+	// life ends with Shutdown, and with it whatever the client does.
+	life    context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	// asked is closed once a server has answered, or each was tried in vain.
+	asked chan struct{}
+	ask   func()
+
+	mu    sync.Mutex
+	link  *link // nil without a connection
+	cause error // why there is none
 }
 
 // New makes a provider of the URLs of servers and a subject. Credentials are a
 // creds file's content, else an nkey seed, else user name and password, else
 // those in the URLs.
 func New(s notify.Settings) (notify.Provider, error) {
-	if err := checkServers(s.Address); err != nil {
+	servers, err := parseServers(s.Address)
+	if err != nil {
 		return nil, err
 	}
 	if err := checkSubject(s.Channel); err != nil {
 		return nil, err
 	}
-	p := &Provider{servers: s.Address, subject: s.Channel, stream: s.JetStream}
-	p.connected, p.lose = context.WithCancel(context.Background())
-	options := []nats.Option{
-		nats.Name("otelcol-flux " + s.UID),
-		nats.Timeout(s.ConnectTimeout),
-		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // rotated credentials may be on their way
-		nats.ReconnectBufSize(-1),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // Deliver reports them
-		nats.ReconnectErrHandler(p.remember),
-		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
-			p.remember(conn, err)
-			p.lost()
-			if err != nil {
-				s.Logger.Debug("nats connection lost, reconnecting", zap.Error(err))
-			}
-		}),
-	}
-	auth, err := authenticate(s)
-	if err != nil {
+	p := &Provider{subject: s.Channel, stream: s.JetStream, logger: s.Logger, asked: make(chan struct{})}
+	p.ask = sync.OnceFunc(func() { close(p.asked) })
+	p.life, p.stop = context.WithCancel(context.Background())
+	p.options = nats.GetDefaultOptions()
+	o := &p.options
+	o.Servers = servers
+	o.Name = "otelcol-flux " + s.UID
+	o.Timeout = s.ConnectTimeout
+	o.CustomDialer = &dialer{net.Dialer{Timeout: s.ConnectTimeout}, p.life}
+	o.SkipHostLookup = true // the dialer looks up
+	o.RetryOnFailedConnect = true
+	o.MaxReconnect = -1
+	o.IgnoreAuthErrorAbort = true // rotated credentials may be on their way
+	o.ReconnectBufSize = -1
+	p.handle(o)
+	if err := authenticate(o, s); err != nil {
 		return nil, err
 	}
-	if auth != nil {
-		options = append(options, auth)
-	}
 	if s.TLS != nil {
-		options = append(options, nats.Secure(s.TLS.Clone()))
+		o.Secure, o.TLSConfig = true, s.TLS.Clone()
 	}
-	p.options = options
 	return p, nil
 }
 

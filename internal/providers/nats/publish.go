@@ -18,44 +18,39 @@ const flushTimeout = time.Minute
 // Deliver implements notify.Provider. It returns once the server has the
 // message: the answer to a flush comes after all that was sent before it.
 func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
-	p.mu.Lock()
-	conn, js, cause, connected := p.conn, p.js, p.cause, p.connected
-	p.mu.Unlock()
-	if conn == nil || conn.IsClosed() {
-		return notify.Retryablef("connection", "not connected")
-	}
-	if !conn.IsConnected() {
-		return notConnected(conn, cause)
-	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
 		defer cancel()
 	}
+	l, err := p.reach(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(connected, cancel)()
+	defer context.AfterFunc(l.alive, cancel)()
 	msg := nats.NewMsg(p.subject)
 	msg.Data = payload.Body
-	if payload.Key != "" && conn.HeadersSupported() {
+	if payload.Key != "" && l.conn.HeadersSupported() {
 		msg.Header.Set(nats.MsgIdHdr, payload.Key)
 	}
-	err := p.send(ctx, conn, js, msg)
-	if err != nil && connected.Err() != nil {
+	err = p.send(ctx, l, msg)
+	if err != nil && l.alive.Err() != nil {
 		return notify.Retryablef("connection", "the connection was lost before the server had answered")
 	}
 	return err
 }
 
-func (p *Provider) send(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, msg *nats.Msg) error {
+func (p *Provider) send(ctx context.Context, l *link, msg *nats.Msg) error {
 	var err error
 	if p.stream {
-		err = p.store(ctx, js, msg)
+		err = p.store(ctx, l.js, msg)
 	} else {
-		err = p.publish(ctx, conn, msg)
+		err = p.publish(ctx, l.conn, msg)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return notify.Permanentf("too_large", "the event has %d bytes with its headers, the server takes %d: raise max_payload there", size(msg), conn.MaxPayload())
+		return notify.Permanentf("too_large", "the event has %d bytes with its headers, the server takes %d: raise max_payload there", size(msg), l.conn.MaxPayload())
 	}
 	return err
 }

@@ -12,10 +12,12 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
-func checkServers(address string) error {
+func parseServers(address string) ([]string, error) {
 	if address == "" {
-		return errors.New("address: must be set to the URL of a NATS server such as nats://nats.example.com:4222, or to several with commas between them")
+		return nil, errors.New("address: must be set to the URL of a NATS server such as nats://nats.example.com:4222, or to several with commas between them")
 	}
+	var servers []string
+	web := map[bool]bool{}
 	for _, server := range strings.Split(address, ",") {
 		server = strings.TrimSpace(server)
 		if !strings.Contains(server, "://") {
@@ -23,15 +25,20 @@ func checkServers(address string) error {
 		}
 		u, err := url.Parse(server)
 		if err != nil || u.Hostname() == "" {
-			return errors.New("address: every server must be a URL such as nats://nats.example.com:4222")
+			return nil, errors.New("address: every server must be a URL such as nats://nats.example.com:4222")
 		}
 		switch u.Scheme {
 		case "nats", "tls", "ws", "wss":
 		default:
-			return fmt.Errorf("address: the scheme %q is not one of nats, tls, ws, wss", u.Scheme)
+			return nil, fmt.Errorf("address: the scheme %q is not one of nats, tls, ws, wss", u.Scheme)
 		}
+		web[strings.HasPrefix(u.Scheme, "ws")] = true
+		servers = append(servers, strings.TrimRight(server, "/"))
 	}
-	return nil
+	if len(web) > 1 {
+		return nil, errors.New("address: servers of ws or wss cannot be mixed with those of nats or tls")
+	}
+	return servers, nil
 }
 
 func checkSubject(subject string) error {
@@ -46,22 +53,22 @@ func checkSubject(subject string) error {
 	return nil
 }
 
-func authenticate(s notify.Settings) (nats.Option, error) {
+func authenticate(o *nats.Options, s notify.Settings) error {
 	switch {
 	case s.Secrets["creds"] != "":
-		return nats.UserCredentialBytes([]byte(s.Secrets["creds"])), nil
+		return nats.UserCredentialBytes([]byte(s.Secrets["creds"]))(o)
 	case s.Secrets["nkey"] != "":
 		pair, err := nkeys.FromSeed([]byte(s.Secrets["nkey"]))
 		if err != nil {
-			return nil, errors.New("nkey: is not an nkey seed (SU…)")
+			return errors.New("nkey: is not an nkey seed (SU…)")
 		}
 		public, err := pair.PublicKey()
 		if err != nil {
-			return nil, errors.New("nkey: is not an nkey seed (SU…)")
+			return errors.New("nkey: is not an nkey seed (SU…)")
 		}
-		return nats.Nkey(public, pair.Sign), nil
+		return nats.Nkey(public, pair.Sign)(o)
 	case s.Username != "" || s.Password != "":
-		return nats.UserInfo(s.Username, s.Password), nil
+		return nats.UserInfo(s.Username, s.Password)(o)
 	}
-	return nil, nil
+	return nil
 }
