@@ -42,7 +42,7 @@ func (p *Provider) handle(o *nats.Options) {
 	o.ConnectedCB, o.ReconnectedCB = p.up, p.up
 	o.ReconnectErrCB = p.remember
 	o.DisconnectedErrCB = p.down
-	o.AsyncErrorCB = func(*nats.Conn, *nats.Subscription, error) {} // Deliver reports them
+	o.AsyncErrorCB = p.failed
 }
 
 func (p *Provider) up(conn *nats.Conn) {

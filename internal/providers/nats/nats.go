@@ -38,6 +38,10 @@ type Provider struct {
 	mu    sync.Mutex
 	link  *link // nil without a connection
 	cause error // why there is none
+	// heard is the server's last refusal, refused ends with the next.
+	heard   error
+	refused context.Context
+	refuse  context.CancelCauseFunc
 }
 
 // New makes a provider of the URLs of servers and a subject. Credentials are a
@@ -54,6 +58,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	p := &Provider{subject: s.Channel, stream: s.JetStream, logger: s.Logger, asked: make(chan struct{})}
 	p.ask = sync.OnceFunc(func() { close(p.asked) })
 	p.life, p.stop = context.WithCancel(context.Background())
+	p.refused, p.refuse = context.WithCancelCause(context.Background())
 	p.options = nats.GetDefaultOptions()
 	o := &p.options
 	o.Servers = servers

@@ -194,22 +194,6 @@ func TestPasswordAcceptedLater(t *testing.T) {
 	require.Eventually(t, func() bool { return deliver(t, p, "now") == nil }, patient, 50*time.Millisecond)
 }
 
-func TestDenied(t *testing.T) {
-	t.Parallel()
-	s := run(t, server.Options{Users: []*server.User{{
-		Username: "flux", Password: "s3cret-password",
-		Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"other.>"}}},
-	}}})
-	p := provider(t, notify.Settings{Address: s.ClientURL(), Username: "flux", Password: "s3cret-password"})
-	for range 2 {
-		e := failure(t, deliver(t, p, "x"))
-		assert.Equal(t, notify.Permanent, e.Class)
-		assert.Contains(t, e.Error(), `publish to "flux.events"`)
-	}
-	allowed := provider(t, notify.Settings{Address: s.ClientURL(), Username: "flux", Password: "s3cret-password", Channel: "other.events"})
-	assert.NoError(t, deliver(t, allowed, "x"))
-}
-
 // The server counts the headers too.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 func (p *Provider) send(ctx context.Context, l *link, msg *nats.Msg) error {
 	var err error
 	if p.stream {
-		err = p.store(ctx, l.js, msg)
+		err = p.store(ctx, l, msg)
 	} else {
 		err = p.publish(ctx, l.conn, msg)
 	}
@@ -59,6 +59,7 @@ func (p *Provider) send(ctx context.Context, l *link, msg *nats.Msg) error {
 func size(msg *nats.Msg) int { return msg.Size() - len(msg.Subject) - len(msg.Reply) }
 
 func (p *Provider) publish(ctx context.Context, conn *nats.Conn, msg *nats.Msg) error {
+	before := conn.LastError()
 	if err := conn.PublishMsg(msg); err != nil {
 		return notify.Retryablef("connection", "publish: %w", err)
 	}
@@ -68,17 +69,23 @@ func (p *Provider) publish(ctx context.Context, conn *nats.Conn, msg *nats.Msg) 
 		}
 		return notify.Retryablef("connection", "flush: %w", err)
 	}
-	return p.denied(conn)
+	if err := refusedSince(before, conn); err != nil {
+		return p.refusal(err)
+	}
+	return nil
 }
 
 // store waits until a stream has the message.
-func (p *Provider) store(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
-	_, err := js.PublishMsg(ctx, msg)
+func (p *Provider) store(ctx context.Context, l *link, msg *nats.Msg) error {
+	watched, done := p.watch(ctx, l.conn)
+	defer done()
+	_, err := l.js.PublishMsg(watched, msg)
 	switch {
 	case err == nil:
 		return nil
-	case p.denied(js.Conn()) != nil:
-		return p.denied(js.Conn())
+	case errors.Is(context.Cause(watched), nats.ErrPermissionViolation):
+		_ = l.conn.FlushWithContext(ctx) // the refusals of what was sent beside it are not those of the next
+		return p.refusal(context.Cause(watched))
 	case errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
 		return notify.Permanentf("too_large", "the event has %d bytes with its headers, more than the stream takes: raise its max_msg_size", size(msg))
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
@@ -87,14 +94,4 @@ func (p *Provider) store(ctx context.Context, js jetstream.JetStream, msg *nats.
 		return notify.Retryablef("timeout", "the stream does not acknowledge: %w", err)
 	}
 	return notify.Retryablef("stream", "the stream refuses: %w", err)
-}
-
-// denied tells whether the server has refused the subject. The refusal comes
-// before the answer to what follows it, and stays until the server, its
-// permissions changed, has made the client connect again.
-func (p *Provider) denied(conn *nats.Conn) error {
-	if errors.Is(conn.LastError(), nats.ErrPermissionViolation) {
-		return notify.Permanentf("denied", "the server does not let this user publish to %q", p.subject)
-	}
-	return nil
 }
