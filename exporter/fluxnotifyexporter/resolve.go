@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ type resolved struct {
 	settings notify.Settings
 	client   confighttp.ClientConfig
 	// tlsGiven tells whether anything of TLS is configured: a bus speaks TLS
-	// only then.
+	// only then, or as its address says.
 	tlsGiven bool
 	// missing are the settings without which notifications fail.
 	missing  []string
@@ -68,9 +69,7 @@ func (c *Config) resolve(row providers.Row, uid string) (resolved, error) {
 	if err := r.checkRequired(row, c); err != nil {
 		return resolved{}, err
 	}
-	var none configtls.ClientConfig
-	r.tlsGiven = r.client.TLS.CAFile != none.CAFile || r.client.TLS.CAPem != "" || r.client.TLS.CertFile != "" ||
-		r.client.TLS.CertPem != "" || r.client.TLS.ServerName != "" || r.client.TLS.InsecureSkipVerify
+	r.tlsGiven = !reflect.DeepEqual(r.client.TLS, configtls.NewDefaultClientConfig())
 	return r, nil
 }
 

@@ -3,7 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
-	"slices"
+	"net"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,9 +14,18 @@ import (
 // Check implements notify.Checker: it connects as Start does, but tries once.
 // Where a stream is to acknowledge, one must take the subject.
 func (p *Provider) Check(ctx context.Context) error {
-	options := append(slices.Clone(p.options), nats.RetryOnFailedConnect(false), nats.NoReconnect(),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) {})) // it is not the connection of deliveries
-	conn, err := nats.Connect(p.servers, options...)
+	o := p.options
+	o.CustomDialer = &dialer{net.Dialer{Timeout: o.Timeout}, ctx}
+	o.RetryOnFailedConnect, o.AllowReconnect = false, false
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	o.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			refuse(err)
+		}
+	}
+	o.ConnectedCB, o.DisconnectedErrCB = nil, nil // it is not the connection of deliveries
+	conn, err := o.Connect()
 	if err != nil {
 		return notify.Retryablef("connection", "not connected: %w", err)
 	}
@@ -34,10 +43,13 @@ func (p *Provider) Check(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(conn.LastError(), nats.ErrPermissionViolation):
+	case !errors.Is(context.Cause(ctx), nats.ErrPermissionViolation):
+		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
+	case ofAnswers(context.Cause(ctx)):
+		return p.refusal(context.Cause(ctx))
+	default:
 		return nil // who may publish need not be one who may look
 	}
-	return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
 }
 
 var _ notify.Checker = (*Provider)(nil)

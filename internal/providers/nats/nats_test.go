@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	client "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -193,33 +194,30 @@ func TestPasswordAcceptedLater(t *testing.T) {
 	require.Eventually(t, func() bool { return deliver(t, p, "now") == nil }, patient, 50*time.Millisecond)
 }
 
-func TestDenied(t *testing.T) {
-	t.Parallel()
-	s := run(t, server.Options{Users: []*server.User{{
-		Username: "flux", Password: "s3cret-password",
-		Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"other.>"}}},
-	}}})
-	p := provider(t, notify.Settings{Address: s.ClientURL(), Username: "flux", Password: "s3cret-password"})
-	for range 2 {
-		e := failure(t, deliver(t, p, "x"))
-		assert.Equal(t, notify.Permanent, e.Class)
-		assert.Contains(t, e.Error(), `publish to "flux.events"`)
-	}
-	allowed := provider(t, notify.Settings{Address: s.ClientURL(), Username: "flux", Password: "s3cret-password", Channel: "other.events"})
-	assert.NoError(t, deliver(t, allowed, "x"))
-}
-
+// The server counts the headers too.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
-	s := run(t, server.Options{MaxPayload: 1000})
-	messages := subscribe(t, s.ClientURL())
-	p := provider(t, notify.Settings{Address: s.ClientURL()})
-	e := failure(t, deliver(t, p, strings.Repeat("x", 1001)))
-	assert.Equal(t, notify.Permanent, e.Class)
-	assert.Contains(t, e.Error(), "1001")
-	assert.Contains(t, e.Error(), "1000")
-	require.NoError(t, deliver(t, p, strings.Repeat("x", 1000)), "the connection is none the worse")
-	assert.Len(t, next(t, messages), 1000)
+	const limit = 1000
+	headers := len("NATS/1.0\r\nNats-Msg-Id: key\r\n\r\n")
+	for name, stream := range map[string]bool{"flushed": false, "acknowledged": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := run(t, server.Options{MaxPayload: limit, JetStream: true, StoreDir: t.TempDir()})
+			_, err := streams(t, s).CreateStream(t.Context(), jetstream.StreamConfig{Name: "events", Subjects: []string{subject}})
+			require.NoError(t, err)
+			messages := subscribe(t, s.ClientURL())
+			p := provider(t, notify.Settings{Address: s.ClientURL(), JetStream: stream})
+			for _, over := range []int{1, headers, 5000} {
+				e := failure(t, send(t, p, notify.Payload{Key: "key", Body: make([]byte, limit-headers+over)}))
+				assert.Equal(t, notify.Permanent, e.Class)
+				assert.Equal(t, "too_large", e.Type)
+				require.ErrorContains(t, e, fmt.Sprintf("has %d bytes with its headers, the server takes 1000", limit+over))
+			}
+			require.NoError(t, send(t, p, notify.Payload{Key: "key", Body: make([]byte, limit-headers)}), "the connection is none the worse")
+			assert.Len(t, next(t, messages), limit-headers)
+			require.NoError(t, deliver(t, p, strings.Repeat("x", limit)), "without headers")
+		})
+	}
 }
 
 func TestRestart(t *testing.T) {

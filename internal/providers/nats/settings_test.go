@@ -38,13 +38,14 @@ func TestBadSettings(t *testing.T) {
 		{"no address", notify.Settings{Channel: "flux"}, "address: must be set"},
 		{"another protocol", notify.Settings{Address: "https://flux:s3cret@127.0.0.1", Channel: "flux"}, `address: the scheme "https"`},
 		{"a bad second server", notify.Settings{Address: good + ",nats://", Channel: "flux"}, "address: every server"},
+		{"two protocols", notify.Settings{Address: good + ",wss://a.example.com", Channel: "flux"}, "address: servers of ws or wss cannot be mixed"},
 		{"no seed", notify.Settings{Address: good, Channel: "flux", Secrets: map[string]string{"nkey": "s3cret"}}, "nkey: is not"},
 	} {
 		_, err := nats.New(providertest.Complete(t, c.settings))
 		require.ErrorContains(t, err, c.want, c.name)
 		assert.NotContains(t, err.Error(), "s3cret", c.name)
 	}
-	for _, address := range []string{"127.0.0.1", "localhost:4222", "tls://a.example.com, nats://b.example.com:4223", "wss://a.example.com"} {
+	for _, address := range []string{"127.0.0.1", "localhost:4222", "tls://a.example.com, nats://b.example.com:4223", "wss://a.example.com", "nats://a.example.com/"} {
 		_, err := nats.New(providertest.Complete(t, notify.Settings{Address: address, Channel: "flux.events"}))
 		require.NoError(t, err, address)
 	}

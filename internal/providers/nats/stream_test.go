@@ -28,9 +28,9 @@ func withStream(tb testing.TB, config *jetstream.StreamConfig) (*server.Server, 
 }
 
 // streams looks into a server as its operator does.
-func streams(tb testing.TB, s *server.Server) jetstream.JetStream {
+func streams(tb testing.TB, s *server.Server, options ...client.Option) jetstream.JetStream {
 	tb.Helper()
-	conn, err := client.Connect(s.ClientURL())
+	conn, err := client.Connect(s.ClientURL(), options...)
 	require.NoError(tb, err)
 	tb.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
