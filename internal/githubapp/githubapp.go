@@ -99,6 +99,7 @@ func number(secrets map[string]string, key string) (int64, error) {
 // Authorize gives the Authorization header of the installation, for
 // httpsend.Options. A token is kept until a minute before its end.
 func (a *App) Authorize(ctx context.Context) (string, error) {
+	ctx = httpsend.OneDelivery(ctx) // the installation and its token
 	installation, err := a.find(ctx)
 	if err != nil {
 		return "", a.transport.Failure(ctx, err)

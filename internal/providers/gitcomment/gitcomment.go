@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/newest"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/report"
@@ -156,6 +157,7 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		return notify.Permanentf("rendering", "the comment cannot be read: %w", err)
 	}
 	key := strings.Join([]string{p.options.Repository, strconv.Itoa(c.Request), c.Marker}, "\x00")
+	ctx = httpsend.OneDelivery(ctx)
 	return p.order.Write(ctx, key, payload.Time, func() error {
 		there, found, err := p.find(ctx, c)
 		switch {

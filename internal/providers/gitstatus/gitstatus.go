@@ -23,6 +23,7 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/newest"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/text"
@@ -191,6 +192,7 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		return notify.Permanentf("rendering", "the status cannot be read: %w", err)
 	}
 	key := strings.Join([]string{p.options.Repository, strings.ToLower(s.Commit), s.Genre, s.Key}, "\x00")
+	ctx = httpsend.OneDelivery(ctx)
 	return p.order.Write(ctx, key, payload.Time, func() error {
 		there, found, err := p.options.Vendor.Newest(ctx, s)
 		if err != nil {
