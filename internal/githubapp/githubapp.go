@@ -65,7 +65,7 @@ func New(s notify.Settings, base string) (*App, error) {
 	a := &App{owner: owner}
 	// Only the key is secret: numbers and names may be quoted.
 	s.Address, s.Secrets = base, map[string]string{keyPrivateKey: s.Secrets[keyPrivateKey]}
-	if a.transport, err = httpsend.NewTransport(s, httpsend.Options{}); err != nil {
+	if a.transport, err = httpsend.NewTransport(s, httpsend.Options{Judge: Judge}); err != nil {
 		return nil, errors.New(keyBaseURL + ": must be a URL such as https://github.example.com/api/v3")
 	}
 	if a.apps, err = ghinstallation.NewAppsTransport(a.transport, id, []byte(s.Secrets[keyPrivateKey])); err != nil {

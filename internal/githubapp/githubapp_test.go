@@ -192,7 +192,8 @@ func TestFailures(t *testing.T) {
 			w.Header().Set("Retry-After", "30")
 			w.WriteHeader(http.StatusForbidden)
 		}, notify.Throttled},
-		"no JSON": {answer(201, "<html>"), notify.Retryable},
+		"a secondary limit": {answer(403, `{"message":"You have exceeded a secondary rate limit"}`), notify.Throttled},
+		"no JSON":           {answer(201, "<html>"), notify.Retryable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
