@@ -68,10 +68,11 @@ func New(s notify.Settings) (notify.Provider, error) {
 // (https://developer.atlassian.com/cloud/bitbucket/rest/intro/#authentication).
 // The settings come back with every part in its place.
 func credentials(s notify.Settings) (notify.Settings, func(*http.Request, []byte)) {
+	plain := s.Token == "" && s.Username != "" // a password beside its user's name
 	if s.Token == "" {
 		s.Token = s.Password
 	}
-	if user, password, ok := strings.Cut(s.Token, ":"); ok {
+	if user, password, ok := strings.Cut(s.Token, ":"); ok && !plain {
 		s.Username, s.Password = user, password
 	} else {
 		s.Password = s.Token
