@@ -1,13 +1,17 @@
 package text
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // reference stands for an ampersand that begins a character reference between
 // QuietGit and Git. It is a noncharacter, as inner is.
 const reference = '\uFDD1'
 
 // QuietGit makes a stranger's text ready for the Escape Git: what Quiet does, and
-// nothing refers to an issue, which would be told of it, no line is a command to
+// nothing refers to an issue, which would be told of it, by its number or by its
+// address, no line is a command to
 // the host or to its bots, and no word becomes a picture. References are found
 // after markdown has been resolved, so that only a space which nobody sees keeps
 // them apart.
@@ -25,7 +29,7 @@ func QuietGit(s string) string {
 			b.WriteString(s[done:i])
 			b.WriteRune(reference)
 			done = i + 1
-		case sigil(s[:i], s[i]) && startsWithDigit(rest), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(s[:i], rest):
+		case startsWithDigit(rest) && (sigil(s[:i], s[i]) || numbered(s[:i], s[i])), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(s[:i], rest):
 			b.WriteString(s[done : i+1])
 			b.WriteString(apart)
 			done = i + 1
@@ -65,6 +69,19 @@ func sigil(before string, c byte) bool {
 		return n >= 0 && strings.EqualFold(before[n:], "GH") && (n == 0 || !alphanumeric(before[n-1]))
 	}
 	return strings.IndexByte("#!$&", c) >= 0
+}
+
+// places are the parts of addresses before the number of what would be told of
+// them: an address of an issue is a reference no less than its number
+// (https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls,
+// https://docs.gitlab.com/user/project/issues/crosslinking_issues/).
+var places = []string{"issues", "pull", "pulls", "discussions", "merge_requests", "work_items", "epics", "incidents"}
+
+// numbered tells that a slash stands between such a part and its number.
+func numbered(before string, c byte) bool {
+	before = strings.TrimRight(before, "/")
+	slash := strings.LastIndexByte(before, '/')
+	return c == '/' && slash >= 0 && slices.ContainsFunc(places, func(place string) bool { return strings.EqualFold(before[slash+1:], place) })
 }
 
 func startsWithDigit(s string) bool {

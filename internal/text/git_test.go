@@ -28,7 +28,10 @@ func TestGit(t *testing.T) {
 		"system:serviceaccount:apps:flux at 12:30:45, ::1":   "system:serviceaccount:apps:flux at 12:30:45, ::1",
 		"/clusters/prod": "/clusters/prod",
 		"@org/team":      "@" + zero + "org/team",
-		"see #12, org/repo#3, !4, $5, &6 and GH-7, gh-8": "see #" + zero + "12, org/repo#" + zero + "3, !" + zero + "4, &#36;" + zero + "5, &" + zero + "6 and GH-" + zero + "7, gh-" + zero + "8",
+		"see #12, org/repo#3, !4, $5, &6 and GH-7, gh-8":                      "see #" + zero + "12, org/repo#" + zero + "3, !" + zero + "4, &#36;" + zero + "5, &" + zero + "6 and GH-" + zero + "7, gh-" + zero + "8",
+		"see https://github.com/o/r/issues/1, http://e.com/o/r/pull/23/files": "see https://github.com/o/r/issues/" + zero + "1, http://e.com/o/r/pull/" + zero + "23/files",
+		"https://e.com/g/p/-/merge_requests/4 o/r/discussions//5 /PULLS/6":    "https://e.com/g/p/-/merge_requests/" + zero + "4 o/r/discussions//" + zero + "5 /PULLS/" + zero + "6",
+		"/issues/new /tissues/1 issues/1 /api/v1/pods/2":                      "/issues/new /tissues/1 issues/1 /api/v1/pods/2",
 		"high-7 # 1 !a":               "high-7 # 1 !a",
 		"/close":                      zero + "/close",
 		"a\n/label ~bug\n  /lgtm\nb":  "a\n" + zero + "/label \\~bug\n  " + zero + "/lgtm\nb",
@@ -51,11 +54,11 @@ var escaped = regexp.MustCompile(`\\([\\\[\]` + "`" + `*_~|])`)
 
 // FuzzGit proves that people see what the event said, and nothing is obeyed.
 func FuzzGit(f *testing.F) {
-	for _, s := range []string{"#1 !2 :a_z: &amp;x;\n/close now", "@a [[b]](c) $d$ <e>", "&#x41;&lt", "GH-1\r\n/x", "\xff&\x00"} {
+	for _, s := range []string{"#1 !2 :a_z: &amp;x;\n/close now", "@a [[b]](c) $d$ <e>", "&#x41;&lt", "GH-1\r\n/x", "https://e.com/o/r/issues/1 /pull/2/f /-/merge_requests/3#n", "\xff&\x00"} {
 		f.Add(s)
 	}
 	command := regexp.MustCompile(`(?m)^[ \t]*/[A-Za-z]+[ \t]*$`)
-	reference := regexp.MustCompile(`[#!]\d|\b(?i:GH-)\d|(^|[^\w])@\w`)
+	reference := regexp.MustCompile(`[#!]\d|\b(?i:GH-)\d|(^|[^\w])@\w|/(?i:issues|pulls?|discussions|merge_requests|work_items|epics|incidents)/+\d`)
 	f.Fuzz(func(t *testing.T, s string) {
 		got := forGit(s)
 		shown := html.UnescapeString(escaped.ReplaceAllString(got, "$1"))
