@@ -114,13 +114,10 @@ func stranger(s string) text.Part {
 	return text.Part{Text: text.QuietGit(s), Escape: text.Git}
 }
 
-// RuleNotANumber is the rule of events whose change request is none.
-const RuleNotANumber = "change_request_not_a_number"
-
 // Skips leaves out what belongs to no change request that there can be.
 func Skips(e *fluxevent.Event) (rule string, skip bool) {
 	_, ok := number(e.Metadata)
-	return RuleNotANumber, !ok
+	return notify.RuleNotANumber, !ok
 }
 
 // number is that of the change request, by the event's own metadata: an alert

@@ -101,23 +101,13 @@ func New(s notify.Settings, o Options) (*Provider, error) {
 	return p, nil
 }
 
-// The rules by which events are left out.
-const (
-	// RuleNoGitCommit is that of events whose revision is of something that is
-	// not in Git, such as a Helm chart's version.
-	RuleNoGitCommit = "no_git_commit"
-	// RuleNoState is that of events whose severity is neither info nor error, so
-	// that they tell of neither success nor failure.
-	RuleNoState = "no_state"
-)
-
 // Skips leaves out what no status can be written of.
 func Skips(e *fluxevent.Event) (rule string, skip bool) {
 	if e.Severity != fluxevent.SeverityInfo && !e.IsError() {
-		return RuleNoState, true
+		return notify.RuleNoState, true
 	}
 	_, found := gitrepo.Commit(e.Metadata, &e.InvolvedObject)
-	return RuleNoGitCommit, !found
+	return notify.RuleNoGitCommit, !found
 }
 
 // SkipsProgressing leaves out what is in progress as well.
