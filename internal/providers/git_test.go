@@ -2,6 +2,7 @@ package providers_test
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +26,30 @@ func TestNewestStatusWins(t *testing.T) {
 			t.Parallel()
 			gitpeer.NewestWins(t, row)
 		})
+	}
+}
+
+// The table and the type agree on which revision is a commit: that of an OCI
+// artifact is none where no repository can have such a one.
+func TestAppliedDigestIsNoCommit(t *testing.T) {
+	t.Parallel()
+	e := providertest.Event(t, "kustomization-failed")
+	e.Metadata = map[string]string{e.InvolvedObject.Group() + "/revision": "latest@sha256:" + strings.Repeat("3b6cdcc7", 8)}
+	for _, row := range providers.Table {
+		if row.Takes != notify.TakesCommits {
+			continue
+		}
+		rule, filtered := row.Filters(&e)
+		payloads, err := providertest.Sample(t, row).Render(providertest.Notification(t, e))
+		require.NoError(t, err)
+		if row.Type == "gitlab" || row.Type == "gitea" {
+			assert.False(t, filtered, row.Type)
+			assert.Len(t, payloads, 1, row.Type)
+			continue
+		}
+		assert.True(t, filtered, row.Type)
+		assert.Equal(t, notify.RuleNoGitCommit, rule)
+		assert.Empty(t, payloads, row.Type)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	api "code.gitea.io/sdk/gitea"
 
 	"github.com/fluxnotify/otelcol-flux/internal/gitclient"
+	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 )
@@ -36,7 +37,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	return gitstatus.New(s, gitstatus.Options{
 		Vendor: vendor{client}, Repository: client.Repository.Web, Missing: client.Missing,
 		Success: string(api.StatusSuccess), Failure: string(api.StatusFailure), Pending: string(api.StatusPending),
-		MaxKey: maxText, MaxDescription: maxText,
+		Hashes: gitrepo.SHA256, MaxKey: maxText, MaxDescription: maxText,
 	})
 }
 

@@ -70,6 +70,8 @@ type Options struct {
 	// Success, Failure and Pending are the states. Without the last, what is in
 	// progress is not told.
 	Success, Failure, Pending string
+	// Hashes are those of the host.
+	Hashes gitrepo.Hashes
 	// MaxKey and MaxDescription are limits of the API, in characters. 0: none.
 	MaxKey, MaxDescription int
 	// Complete adds what the vendor's statuses have besides. nil: nothing.
@@ -101,26 +103,29 @@ func New(s notify.Settings, o Options) (*Provider, error) {
 	return p, nil
 }
 
+// Rules leave events out, for the table.
+type Rules struct {
+	// Progress is told as well.
+	Progress bool
+	// Hashes are those of the host.
+	Hashes gitrepo.Hashes
+}
+
 // Skips leaves out what no status can be written of.
-func Skips(e *fluxevent.Event) (rule string, skip bool) {
+func (r Rules) Skips(e *fluxevent.Event) (rule string, skip bool) {
+	if rule, skip := notify.SkipsProgressing(e); skip && !r.Progress {
+		return rule, true
+	}
 	if e.Severity != fluxevent.SeverityInfo && !e.IsError() {
 		return notify.RuleNoState, true
 	}
-	_, found := gitrepo.Commit(e.Metadata, &e.InvolvedObject)
+	_, found := gitrepo.Commit(e.Metadata, &e.InvolvedObject, r.Hashes)
 	return notify.RuleNoGitCommit, !found
-}
-
-// SkipsProgressing leaves out what is in progress as well.
-func SkipsProgressing(e *fluxevent.Event) (rule string, skip bool) {
-	if rule, skip := notify.SkipsProgressing(e); skip {
-		return rule, true
-	}
-	return Skips(e)
 }
 
 // Render implements notify.Provider.
 func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	commit, found := gitrepo.Commit(n.Own, &n.Event.InvolvedObject)
+	commit, found := gitrepo.Commit(n.Own, &n.Event.InvolvedObject, p.options.Hashes)
 	if !found {
 		return nil, nil
 	}

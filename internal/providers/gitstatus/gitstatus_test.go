@@ -88,11 +88,11 @@ func TestSkips(t *testing.T) {
 		reason, revision string
 		rule             string
 	}{
-		{gitstatus.Skips, "Progressing", commit, ""},
-		{gitstatus.Skips, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
-		{gitstatus.SkipsProgressing, "ReconciliationSucceeded", commit, ""},
-		{gitstatus.SkipsProgressing, "Progressing", commit, "progressing"},
-		{gitstatus.SkipsProgressing, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
+		{gitstatus.Rules{Progress: true}.Skips, "Progressing", commit, ""},
+		{gitstatus.Rules{Progress: true}.Skips, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
+		{gitstatus.Rules{}.Skips, "ReconciliationSucceeded", commit, ""},
+		{gitstatus.Rules{}.Skips, "Progressing", commit, "progressing"},
+		{gitstatus.Rules{}.Skips, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
 	} {
 		rule, skip := c.skips(event(c.reason, c.revision))
 		assert.Equal(t, c.rule != "", skip)
@@ -101,12 +101,12 @@ func TestSkips(t *testing.T) {
 		}
 	}
 	for _, severity = range []string{"trace", "warning", ""} {
-		rule, skip := gitstatus.Skips(event("ReconciliationSucceeded", commit))
+		rule, skip := gitstatus.Rules{}.Skips(event("ReconciliationSucceeded", commit))
 		assert.True(t, skip, severity)
 		assert.Equal(t, "no_state", rule)
 	}
 	severity = "error"
-	_, skip := gitstatus.Skips(event("ReconciliationFailed", commit))
+	_, skip := gitstatus.Rules{}.Skips(event("ReconciliationFailed", commit))
 	assert.False(t, skip)
 }
 
