@@ -9,13 +9,17 @@ import (
 // QuietGit and Git. It is a noncharacter, as inner is.
 const reference = '\uFDD1'
 
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // QuietGit makes a stranger's text ready for the Escape Git: what Quiet does, and
 // nothing refers to an issue, which would be told of it, by its number or by its
-// address, no line is a command to
-// the host or to its bots, and no word becomes a picture. References are found
-// after markdown has been resolved, so that only a space which nobody sees keeps
-// them apart.
+// address, no line is a command to the host or to its bots, and no word becomes a
+// picture. References are found after markdown has been resolved, so that only a
+// space which nobody sees keeps them apart. GitLab drops carriage returns, which would join what they part
+// (https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/quick_actions/extractor.rb):
+// they become line breaks.
 func QuietGit(s string) string {
+	s = lineBreaks.Replace(s)
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "\x00", "\uFFFD"), string(reference), "\uFFFD")
 	var b strings.Builder
 	done := 0
@@ -91,11 +95,11 @@ func startsWithDigit(s string) bool {
 // command tells whether a slash begins a line that is one, such as /close.
 func command(before, after string) bool {
 	before = strings.TrimRight(before, " \t")
-	if before != "" && before[len(before)-1] != '\n' && before[len(before)-1] != '\r' {
+	if before != "" && before[len(before)-1] != '\n' {
 		return false
 	}
 	rest := strings.TrimLeft(after, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-	return len(rest) < len(after) && (rest == "" || strings.IndexByte(" \t\r\n", rest[0]) >= 0)
+	return len(rest) < len(after) && (rest == "" || strings.IndexByte(" \t\n", rest[0]) >= 0)
 }
 
 // maxReference is longer than the name of any character, in bytes.
