@@ -27,6 +27,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/newest"
@@ -91,6 +93,7 @@ type Provider struct {
 	uid     string
 	style   report.Style
 	order   *newest.Order
+	logger  *zap.Logger
 	account *account
 }
 
@@ -105,7 +108,7 @@ func New(s notify.Settings, o Options) (*Provider, error) {
 		s.Logger.Warn(o.Missing + "; until then its notifications fail")
 	}
 	return &Provider{
-		options: o, uid: s.UID, order: newest.In(s.Memory), account: newAccount(o.Vendor.Self),
+		options: o, uid: s.UID, order: newest.In(s.Memory), logger: s.Logger, account: newAccount(o.Vendor.Self),
 		style: report.Style{Size: o.Size, Total: o.Max, Stranger: stranger},
 	}, nil
 }
@@ -141,7 +144,7 @@ func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 	if err != nil {
 		return nil, errors.New("the comment cannot be written as JSON")
 	}
-	return []notify.Payload{{Method: http.MethodPost, Body: body, Object: n.Subject(), Time: n.Time()}}, nil
+	return []notify.Payload{{Method: http.MethodPost, Body: body, Object: n.Subject(), Time: n.Place()}}, nil
 }
 
 // Deliver implements notify.Provider.
@@ -155,7 +158,7 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	}
 	key := strings.Join([]string{p.options.Repository, strconv.Itoa(c.Request), c.Marker}, "\x00")
 	ctx = httpsend.OneDelivery(ctx)
-	return p.order.Write(ctx, key, payload.Time, func() error {
+	written, err := p.order.Write(ctx, key, payload.Time, func() error {
 		there, found, err := p.find(ctx, c)
 		switch {
 		case err != nil:
@@ -167,6 +170,10 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		}
 		return p.options.Vendor.Edit(ctx, c.Request, there.ID, c.Body)
 	})
+	if err == nil && !written {
+		p.logger.Debug("superseded: a later event has written this comment", zap.String("object", payload.Object), zap.Time("time", payload.Time))
+	}
+	return err
 }
 
 // plain is a body without what a host may do to it: GitLab drops carriage returns

@@ -90,7 +90,7 @@ func told(t *testing.T, p *gitcomment.Provider, message string, second int) (not
 	t.Helper()
 	e := event(t, "42")
 	e.Message = message
-	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second) * time.Second))
+	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour))
 	return rendered(t, p, e)
 }
 

@@ -21,6 +21,8 @@ import (
 	"net/http"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
@@ -85,12 +87,13 @@ type Provider struct {
 	expression *expression // nil: the usual identity
 	uid        string
 	order      *newest.Order
+	logger     *zap.Logger
 }
 
 // New makes a provider of a vendor's calls.
 func New(s notify.Settings, o Options) (*Provider, error) {
 	uid, _, _ := strings.Cut(s.UID, "-")
-	p := &Provider{options: o, uid: uid, order: newest.In(s.Memory)}
+	p := &Provider{options: o, uid: uid, order: newest.In(s.Memory), logger: s.Logger}
 	if s.CommitStatusExpr != "" {
 		var err error
 		if p.expression, err = compile(s); err != nil {
@@ -144,7 +147,7 @@ func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 	if err != nil {
 		return nil, errors.New("the status cannot be written as JSON")
 	}
-	return []notify.Payload{{Method: http.MethodPost, Body: body, Key: s.Key, Object: n.Subject(), Time: n.Time()}}, nil
+	return []notify.Payload{{Method: http.MethodPost, Body: body, Key: s.Key, Object: n.Subject(), Time: n.Place()}}, nil
 }
 
 func (p *Provider) state(e *fluxevent.Event) string {
@@ -188,7 +191,7 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	}
 	key := strings.Join([]string{p.options.Repository, strings.ToLower(s.Commit), s.Genre, s.Key}, "\x00")
 	ctx = httpsend.OneDelivery(ctx)
-	return p.order.Write(ctx, key, payload.Time, func() error {
+	written, err := p.order.Write(ctx, key, payload.Time, func() error {
 		there, found, err := p.options.Vendor.Newest(ctx, s)
 		if err != nil {
 			return err
@@ -198,6 +201,10 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		}
 		return p.options.Vendor.Post(ctx, s)
 	})
+	if err == nil && !written {
+		p.logger.Debug("superseded: a later event has written this status", zap.String("object", payload.Object), zap.Time("time", payload.Time))
+	}
+	return err
 }
 
 // Empty answers as the API of a repository without statuses: a row's OK, where

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -65,7 +67,7 @@ func told(t *testing.T, p *gitstatus.Provider, reason, severity string, second i
 	t.Helper()
 	e := providertest.Event(t, "kustomization-commit-status")
 	e.Reason, e.Severity = reason, severity
-	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second) * time.Second))
+	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour))
 	payloads, err := p.Render(providertest.Notification(t, e))
 	require.NoError(t, err)
 	require.Len(t, payloads, 1)
@@ -215,6 +217,29 @@ func TestOlderEventsAreLate(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, p.Deliver(t.Context(), payloads[0]))
 	assert.Equal(t, 3, v.posts, "another commit")
+}
+
+// A clock that is ahead for one event does not make what comes after it look older.
+func TestAnEventOfTheFuture(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.DebugLevel)
+	v := &vendor{}
+	p := provider(t, v, func(s *notify.Settings, _ *gitstatus.Options) { s.Logger = zap.New(core) })
+	ahead := told(t, p, "ReconciliationSucceeded", "info", 365*24*3600)
+	assert.Equal(t, providertest.Observed, ahead.Time, "it had arrived by then")
+	require.NoError(t, p.Deliver(t.Context(), ahead))
+	e := providertest.Event(t, "kustomization-commit-status")
+	e.Reason, e.Severity, e.Observed = "HealthCheckFailed", "error", providertest.Observed.Add(2*time.Second)
+	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Second))
+	payloads, err := p.Render(providertest.Notification(t, e))
+	require.NoError(t, err)
+	require.NoError(t, p.Deliver(t.Context(), payloads[0]))
+	assert.Equal(t, 2, v.posts)
+	assert.Empty(t, logs.All())
+	require.NoError(t, p.Deliver(t.Context(), ahead))
+	assert.Equal(t, 2, v.posts)
+	require.Equal(t, 1, logs.FilterMessageSnippet("superseded").Len())
+	assert.Equal(t, "kustomization/apps.flux-system", logs.All()[0].ContextMap()["object"])
 }
 
 func TestFailuresBetweenTheCalls(t *testing.T) {
