@@ -33,7 +33,7 @@ func NewGitHub(s notify.Settings) (*GitHub, error) {
 		return nil, err
 	}
 	s.Address = repository.Web
-	c.Transport, err = httpsend.NewTransport(s, httpsend.Options{Authorize: c.Speaker.Authorize, Judge: githubapp.Judge})
+	c.Transport, err = httpsend.NewTransport(s, httpsend.Options{Authorize: c.Speaker.Authorize, Heard: c.Speaker.Heard, Judge: githubapp.Judge})
 	if err != nil {
 		return nil, err
 	}

@@ -69,8 +69,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, t.sending(out).transportError(out.Context(), host, err)
 	}
 	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
-	if t.judge(host, answer) != nil {
-		return nil, t.sending(out).judge(host, answer)
+	if err := t.verdict(out, host, answer); err != nil {
+		return nil, err
 	}
 	t.slowDown(res.Header)
 	res.Body, res.ContentLength, res.Request = io.NopCloser(bytes.NewReader(body)), int64(len(body)), req

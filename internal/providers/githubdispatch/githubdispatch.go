@@ -60,6 +60,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 			"X-Github-Api-Version": {"2022-11-28"},
 		},
 		Authorize: credentials.Authorize,
+		Heard:     credentials.Heard,
 		Judge:     githubapp.Judge,
 	})
 	if err != nil {
