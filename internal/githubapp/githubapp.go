@@ -140,6 +140,21 @@ func (a *App) Heard(authorization string, status int) (again bool) {
 	return again
 }
 
+// WritesContents tells whether the installation may write contents. An App has no
+// rights of a user's: an answer of the API about a repository does not know them
+// (https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app).
+func (a *App) WritesContents(ctx context.Context) (bool, error) {
+	installation, err := a.find(ctx)
+	if err != nil {
+		return false, a.transport.Failure(ctx, err)
+	}
+	if _, err := installation.Token(ctx); err != nil {
+		return false, a.transport.Failure(ctx, err)
+	}
+	may, err := installation.Permissions()
+	return may.GetContents() == "write", a.transport.Failure(ctx, err)
+}
+
 // Slug is the name of the App, as part of the login under which it comments.
 func (a *App) Slug(ctx context.Context) (string, error) {
 	app, _, err := a.client.Apps.Get(ctx, "")
