@@ -3,6 +3,7 @@
 package gitclient
 
 import (
+	"context"
 	"errors"
 
 	api "github.com/google/go-github/v88/github"
@@ -43,4 +44,11 @@ func NewGitHub(s notify.Settings) (*GitHub, error) {
 		return nil, errors.New("address: cannot be made that of the API")
 	}
 	return c, nil
+}
+
+// Check reads the repository
+// (https://docs.github.com/en/rest/repos/repos#get-a-repository).
+func (c *GitHub) Check(ctx context.Context) error {
+	_, _, err := c.Repositories.Get(ctx, c.Repository.Owner, c.Repository.Name)
+	return c.Transport.Failure(ctx, err)
 }

@@ -57,6 +57,9 @@ type There struct {
 // Vendor does the calls of one API, on one repository. Its errors are those of
 // httpsend.Transport's Failure.
 type Vendor interface {
+	// Check reads in the repository what credentials with no more rights than a
+	// delivery needs may read, or is notify.ErrUncheckable.
+	Check(ctx context.Context) error
 	// Self is the name of the account that speaks, as There's Author has it; empty
 	// where the answer names none. Every host takes names for the same that differ
 	// in case alone.
@@ -222,6 +225,14 @@ func (p *Provider) search(ctx context.Context, c Comment, self string) (there Th
 	return There{}, false, copied, nil
 }
 
+// Check implements notify.Checker.
+func (p *Provider) Check(ctx context.Context) error {
+	if p.options.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.options.Missing)
+	}
+	return p.options.Vendor.Check(ctx)
+}
+
 // Empty answers as the API of a repository without comments: a row's OK, where
 // there is an account, lists are arrays and everything else is an object.
 func Empty(w http.ResponseWriter, r *http.Request) {
@@ -235,4 +246,7 @@ func Empty(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
-var _ notify.Provider = (*Provider)(nil)
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

@@ -90,4 +90,15 @@ func (v vendor) Post(ctx context.Context, s gitstatus.Status) error {
 	return v.Transport.Failure(ctx, err)
 }
 
+// Check implements gitstatus.Vendor
+// (https://docs.gitea.com/api/#tag/repository/operation/repoGet).
+func (v vendor) Check(ctx context.Context) error {
+	client, err := v.For(ctx)
+	if err != nil {
+		return err
+	}
+	_, _, err = client.GetRepo(v.Repository.Owner, v.Repository.Name)
+	return v.Transport.Failure(ctx, err)
+}
+
 var _ gitstatus.Vendor = vendor{}

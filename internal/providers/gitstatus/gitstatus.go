@@ -56,6 +56,9 @@ type Vendor interface {
 	// Newest is the newest status of the commit with the key (and genre) of s;
 	// found is false where there is none.
 	Newest(ctx context.Context, s Status) (newest Status, found bool, err error)
+	// Check reads in the repository what credentials with no more rights than a
+	// delivery needs may read, or is notify.ErrUncheckable.
+	Check(ctx context.Context) error
 	// Post writes a status.
 	Post(ctx context.Context, s Status) error
 }
@@ -207,6 +210,14 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 	return err
 }
 
+// Check implements notify.Checker.
+func (p *Provider) Check(ctx context.Context) error {
+	if p.options.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.options.Missing)
+	}
+	return p.options.Vendor.Check(ctx)
+}
+
 // Empty answers as the API of a repository without statuses: a row's OK, where
 // lists are arrays and everything else is an object.
 func Empty(w http.ResponseWriter, r *http.Request) {
@@ -225,4 +236,7 @@ func Absent(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "{}")
 }
 
-var _ notify.Provider = (*Provider)(nil)
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

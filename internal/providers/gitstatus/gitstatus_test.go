@@ -50,6 +50,8 @@ func (v *vendor) Post(_ context.Context, s gitstatus.Status) error {
 	return v.onPost
 }
 
+func (v *vendor) Check(context.Context) error { return notify.ErrUncheckable }
+
 func provider(t *testing.T, v *vendor, change func(*notify.Settings, *gitstatus.Options)) *gitstatus.Provider {
 	t.Helper()
 	s := providertest.Complete(t, notify.Settings{Address: "https://example.com/owner/repository"})
@@ -296,4 +298,13 @@ func TestNotAStatus(t *testing.T) {
 	assert.Equal(t, notify.Permanent, e.Class)
 	var syntax *json.SyntaxError
 	assert.ErrorAs(t, e, &syntax)
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, provider(t, &vendor{}, nil).Check(t.Context()), notify.ErrUncheckable)
+	var e *notify.Error
+	missing := provider(t, &vendor{}, func(_ *notify.Settings, o *gitstatus.Options) { o.Missing = "token: must be set" })
+	require.ErrorAs(t, missing.Check(t.Context()), &e)
+	assert.Equal(t, "configuration", e.Type)
 }
