@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -228,19 +232,52 @@ func TestPreviewSaysWhy(t *testing.T) {
 	assert.Equal(t, Decision{Rule: "suspend", Why: "the exporter is suspended"}, of("kustomization-failed"))
 }
 
-// Every rule of a type is explained.
+// Every rule of a type is explained, and there is an event for each.
 func TestRulesOfTypesAreExplained(t *testing.T) {
 	t.Parallel()
-	events, err := filepath.Glob(filepath.Join("..", "..", "testdata", "events", "*.json"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "events", "*.json"))
 	require.NoError(t, err)
+	events := []*fluxevent.Event{
+		{InvolvedObject: fluxevent.Object{Kind: "HelmRepository"}},
+		{Severity: "trace", Metadata: map[string]string{notify.CommitKey: "x"}},
+		{Metadata: map[string]string{notify.ChangeRequestKey: "#7"}},
+	}
+	for _, file := range files {
+		events = append(events, realEvent(t, strings.TrimSuffix(filepath.Base(file), ".json")))
+	}
+	seen := map[string]bool{}
 	for _, row := range providers.Table {
-		for _, file := range events {
-			e := realEvent(t, strings.TrimSuffix(filepath.Base(file), ".json"))
+		for _, e := range events {
 			if rule, filtered := row.Filters(e); filtered {
 				assert.NotEmpty(t, notify.Explain(rule), rule)
+				seen[rule] = true
 			}
 		}
 	}
+	for _, rule := range rules(t) {
+		assert.True(t, seen[rule], "no event shows the rule %s", rule)
+		assert.NotEmpty(t, notify.Explain(rule), rule)
+		delete(seen, rule)
+	}
+	assert.Empty(t, seen, "a rule that is no constant")
+}
+
+// rules are the values of the constants of internal/notify whose names begin so.
+func rules(t *testing.T) (all []string) {
+	t.Helper()
+	file, err := parser.ParseFile(gotoken.NewFileSet(), filepath.Join("..", "..", "internal", "notify", "takes.go"), nil, 0)
+	require.NoError(t, err)
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if ok && strings.HasPrefix(spec.Names[0].Name, "Rule") {
+			rule, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			require.NoError(t, err)
+			all = append(all, rule)
+		}
+		return true
+	})
+	require.NotEmpty(t, all)
+	return all
 }
 
 func TestPreviewSaysWhatFails(t *testing.T) {

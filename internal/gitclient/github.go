@@ -3,6 +3,7 @@
 package gitclient
 
 import (
+	"context"
 	"errors"
 
 	api "github.com/google/go-github/v88/github"
@@ -33,7 +34,7 @@ func NewGitHub(s notify.Settings) (*GitHub, error) {
 		return nil, err
 	}
 	s.Address = repository.Web
-	c.Transport, err = httpsend.NewTransport(s, httpsend.Options{Authorize: c.Speaker.Authorize, Judge: githubapp.Judge})
+	c.Transport, err = httpsend.NewTransport(s, httpsend.Options{Authorize: c.Speaker.Authorize, Heard: c.Speaker.Heard, Judge: githubapp.Judge})
 	if err != nil {
 		return nil, err
 	}
@@ -43,4 +44,11 @@ func NewGitHub(s notify.Settings) (*GitHub, error) {
 		return nil, errors.New("address: cannot be made that of the API")
 	}
 	return c, nil
+}
+
+// Check reads the repository
+// (https://docs.github.com/en/rest/repos/repos#get-a-repository).
+func (c *GitHub) Check(ctx context.Context) error {
+	_, _, err := c.Repositories.Get(ctx, c.Repository.Owner, c.Repository.Name)
+	return c.Transport.Failure(ctx, err)
 }

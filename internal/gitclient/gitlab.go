@@ -42,6 +42,13 @@ func NewGitLab(s notify.Settings) (*GitLab, error) {
 	return c, nil
 }
 
+// Check reads the project
+// (https://docs.gitlab.com/api/projects/#get-single-project).
+func (c *GitLab) Check(ctx context.Context) error {
+	_, _, err := c.Projects.GetProject(c.Repository.Name, nil, api.WithContext(ctx))
+	return c.Transport.Failure(ctx, err)
+}
+
 // tokenOf is the token of settings, and what to say where there is none.
 func tokenOf(s notify.Settings) (token, missing string) {
 	switch {

@@ -16,6 +16,8 @@ import (
 type Speaker struct {
 	// Authorize gives the Authorization header; nil: there is none.
 	Authorize func(context.Context) (string, error)
+	// Heard goes with it, for httpsend.Options; nil for a token.
+	Heard func(authorization string, status int) bool
 	// App is nil where a token is used.
 	App *App
 	// Missing says what is not set; empty: nothing is.
@@ -41,7 +43,7 @@ func Credentials(s notify.Settings, base string) (Speaker, error) {
 		return Speaker{Missing: "token: must be set, or password, or as files of secret_dir " + keyID + ", " +
 			keyInstallation + " or " + keyOwner + ", and " + keyPrivateKey}, nil
 	}
-	return Speaker{Authorize: app.Authorize, App: app}, nil
+	return Speaker{Authorize: app.Authorize, Heard: app.Heard, App: app}, nil
 }
 
 // aMinute is how long a secondary limit lasts at least, where GitHub does not

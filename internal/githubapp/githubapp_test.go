@@ -169,6 +169,41 @@ func TestInstalledAnew(t *testing.T) {
 	assert.Equal(t, "Bearer ghs_1", authorized(t, a), "and is looked for again")
 }
 
+// A token that GitHub knows no more is fetched anew, of whatever installation there
+// is now; a refusal of that one too is the last word.
+func TestRefusedToken(t *testing.T) {
+	t.Parallel()
+	for name, secrets := range map[string]map[string]string{
+		"by owner":  {"githubAppInstallationOwner": "acme"},
+		"by number": {"githubAppInstallationID": "5678"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &gitHub{routes: map[string]func(http.ResponseWriter){"GET /api/v3/orgs/acme/installation": answer(200, `{"id":5678}`)}}
+			a, err := app(t, g, secrets)
+			require.NoError(t, err)
+			first := authorized(t, a)
+			assert.False(t, a.Heard(first, 201))
+			assert.True(t, a.Heard(first, 401))
+			assert.True(t, a.Heard(first, 401), "that of a delivery at the same time")
+			second := authorized(t, a)
+			assert.NotEqual(t, first, second)
+			assert.True(t, a.Heard(first, 401), "a late one, which takes nothing from the new installation")
+			assert.Equal(t, second, authorized(t, a))
+			assert.False(t, a.Heard(second, 401), "two in a row")
+			third := authorized(t, a)
+			assert.NotEqual(t, second, third)
+			assert.False(t, a.Heard(third, 403), "known, if without the right")
+			assert.True(t, a.Heard(third, 401), "another time")
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if name == "by owner" {
+				assert.Equal(t, 3, strings.Count(strings.Join(g.calls, "\n"), "orgs/acme/installation"))
+			}
+		})
+	}
+}
+
 func TestSlug(t *testing.T) {
 	t.Parallel()
 	g := &gitHub{routes: map[string]func(http.ResponseWriter){"GET /api/v3/app": answer(200, `{"id":1234,"slug":"flux-app"}`)}}
@@ -192,7 +227,8 @@ func TestFailures(t *testing.T) {
 			w.Header().Set("Retry-After", "30")
 			w.WriteHeader(http.StatusForbidden)
 		}, notify.Throttled},
-		"no JSON": {answer(201, "<html>"), notify.Retryable},
+		"a secondary limit": {answer(403, `{"message":"You have exceeded a secondary rate limit"}`), notify.Throttled},
+		"no JSON":           {answer(201, "<html>"), notify.Retryable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

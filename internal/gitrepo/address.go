@@ -6,8 +6,10 @@ package gitrepo
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // address is a repository's place, whatever form it was written in.
@@ -65,10 +67,21 @@ func parse(s, example string) (address, error) {
 		a.host, a.site = name, url.URL{Scheme: "https", Host: name}
 	}
 	a.path = segments(u.EscapedPath())
-	if a.host == "" || len(a.path) == 0 || !wholesome(a.path) {
+	if !isHost(a.host) || len(a.path) == 0 || !wholesome(a.path) {
 		return address{}, form
 	}
 	return a, nil
+}
+
+// isHost tells what can be the host of another URL: in one for SSH, more passes.
+func isHost(host string) bool {
+	if strings.Contains(host, ":") {
+		ip, err := netip.ParseAddr(host)
+		return err == nil && ip.Zone() == ""
+	}
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return r < utf8.RuneSelf && !named(string(r))
+	})
 }
 
 // expand makes ssh://git@host/owner/repo of Git's short git@host:owner/repo.

@@ -23,6 +23,7 @@ var never = []string{
 	"https://flux:secret@example.com/org/repo", "https://example.com/../repo", "https://example.com/%2e%2e/repo",
 	"https://example.com/org/re%2Fpo", "https://example.com/org/re%00po", "https://example.com/org//repo", "git@example.com:",
 	"https://example.com/org/.git", "https://example.com/org/%zz", "http://[::1", "https://example.com/org/repo%0A",
+	"ssh://git@gitea.example:com:2222/org/repo", "ssh://git@[fe80::1%25eth0]/org/repo", "https://exa%20mple.com/org/repo",
 }
 
 func TestAddresses(t *testing.T) {

@@ -41,7 +41,7 @@ func TestCommit(t *testing.T) {
 	for name, c := range map[string]struct {
 		metadata map[string]string
 		kind     string
-		want     string
+		want     string // after a ! on hosts of SHA-256 alone, on others nothing
 	}{
 		"revision":                     {map[string]string{own + "revision": "main@sha1:" + one}, "", one},
 		"the origin before what is":    {map[string]string{own + "revision": "latest@sha256:" + digest, own + "originRevision": "main@sha1:" + one}, "", one},
@@ -54,6 +54,10 @@ func TestCommit(t *testing.T) {
 		"another group":                {map[string]string{"helm.toolkit.fluxcd.io/revision": "main@sha1:" + one}, "", ""},
 		"a bare key beside others":     {map[string]string{"revision": "main@sha1:" + one, events + "env": "x"}, "", ""},
 		"forwarded":                    {map[string]string{"revision": "main@sha1:" + one, "env": "x"}, "", one},
+		"an applied digest":            {map[string]string{own + "revision": "latest@sha256:" + digest}, "", "! " + digest},
+		"an applied bucket":            {map[string]string{own + "revision": "sha256:" + digest}, "HelmRelease", "! " + digest},
+		"a commit of SHA-256":          {map[string]string{events + "commit": digest, own + "revision": "main@sha1:" + one}, "", digest},
+		"an applied SHA-256 origin":    {map[string]string{own + "revision": "latest@sha256:" + two, own + "originRevision": "main@sha256:" + digest}, "", digest},
 		"a repository with SHA-256":    {map[string]string{own + "revision": "main@sha256:" + digest}, "GitRepository", digest},
 		"the digest of an OCI image":   {map[string]string{own + "revision": "latest@sha256:" + digest}, "OCIRepository", ""},
 		"an OCI image built from Git":  {map[string]string{own + "revision": "latest@sha256:" + digest, own + "originRevision": "main@sha1:" + one}, "OCIRepository", one},
@@ -65,13 +69,17 @@ func TestCommit(t *testing.T) {
 		if c.kind != "" {
 			object.Kind = c.kind
 		}
-		got, found := gitrepo.Commit(c.metadata, object)
-		assert.Equal(t, c.want != "", found, name)
-		if found {
-			assert.Equal(t, c.want, got, name)
+		got, _ := gitrepo.Commit(c.metadata, object, gitrepo.SHA256)
+		want, ambiguous := strings.CutPrefix(c.want, "! ")
+		assert.Equal(t, want, got, name)
+		if ambiguous {
+			want = "" // no host without such repositories can mean it
 		}
+		got, found := gitrepo.Commit(c.metadata, object, gitrepo.SHA1)
+		assert.Equal(t, want, got, name)
+		assert.Equal(t, want != "", found, name)
 	}
-	got, found := gitrepo.Commit(map[string]string{events + "revision": one}, &fluxevent.Object{APIVersion: "v1"})
+	got, found := gitrepo.Commit(map[string]string{events + "revision": one}, &fluxevent.Object{APIVersion: "v1"}, gitrepo.SHA1)
 	assert.True(t, found)
 	assert.Equal(t, one, got, "an object of no group")
 }

@@ -76,8 +76,8 @@ func usedUp(h http.Header) bool {
 
 func (p *party) describe(host string, a Answer) error {
 	if a.Status >= 300 && a.Status < 400 {
-		return fmt.Errorf("%s answered %d and points to %s, which is not followed: set address to where it leads",
-			host, a.Status, p.secrets.quote([]byte(redirectHost(a.Header.Get("Location")))))
+		to, remedy := redirectHost(host, a.Header.Get("Location"))
+		return fmt.Errorf("%s answered %d and points to %s, which is not followed: %s", host, a.Status, p.secrets.quote([]byte(to)), remedy)
 	}
 	status := strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 	words := a.Body
@@ -90,15 +90,17 @@ func (p *party) describe(host string, a Answer) error {
 	return fmt.Errorf("%s answered %s", host, status)
 }
 
-func redirectHost(location string) string {
+// redirectHost says where a redirect leads, without its path, which may be secret.
+func redirectHost(host, location string) (to, remedy string) {
+	const leads = "set address to where it leads"
 	u, err := url.Parse(location)
-	if err != nil || location == "" {
-		return "nowhere"
+	switch {
+	case err != nil || location == "":
+		return "nowhere", leads
+	case u.Host == "", strings.EqualFold(u.Host, host):
+		return "another path of the same host", "what address names may have been renamed or moved, set it to where that is now"
 	}
-	if u.Host == "" {
-		return "another path"
-	}
-	return u.Host
+	return u.Host, leads
 }
 
 // RetryAfter reads how long an endpoint asks to wait, in seconds or until a

@@ -82,7 +82,7 @@ func TestRedirectIsAnAnswer(t *testing.T) {
 	for location, want := range map[string]string{
 		"https://elsewhere.example.com/secret?k=secret": "points to elsewhere.example.com,",
 		"https://u:secret@elsewhere.example.com/":       "points to elsewhere.example.com,",
-		"/another":                          "points to another path,",
+		"/another":                          "points to another path of the same host, which is not followed: what address names may have been renamed or moved",
 		"":                                  "points to nowhere,",
 		"https://secret-token.example.com/": "points to [REDACTED].example.com,",
 		"//" + strings.Repeat("a", 1000) + ".com/": "… (truncated),",

@@ -47,6 +47,10 @@ type Options struct {
 	// Authorize gives the Authorization header where it has to be fetched first.
 	// Its error is what the delivery fails with.
 	Authorize func(context.Context) (string, error)
+	// Heard is told how an answer took an Authorization header, so that what was
+	// fetched is fetched anew where it is good no more: again says that another
+	// try is worth it.
+	Heard func(authorization string, status int) (again bool)
 	// Sign adds credentials and signatures, last of all.
 	Sign func(*http.Request, []byte)
 	// Judge says what an answer means where its status code alone does not.
@@ -126,10 +130,7 @@ func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
 		return t.transportError(ctx, t.address.Host, err)
 	}
 	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
-	if t.judge(t.address.Host, answer) == nil {
-		return nil
-	}
-	return t.sending(req).judge(t.address.Host, answer)
+	return t.verdict(req, t.address.Host, answer)
 }
 
 // asJSON is what payloads are unless they say otherwise.
@@ -181,6 +182,20 @@ func (p *party) authenticate(req *http.Request, body []byte) error {
 		p.options.Sign(req, body)
 	}
 	return nil
+}
+
+// verdict says what the answer to a request means.
+func (p *party) verdict(req *http.Request, host string, a Answer) error {
+	again := p.options.Heard != nil && p.options.Heard(req.Header.Get("Authorization"), a.Status)
+	if p.judge(host, a) == nil {
+		return nil
+	}
+	err := p.sending(req).judge(host, a)
+	var e *notify.Error
+	if again && errors.As(err, &e) && e.Class == notify.Permanent {
+		e.Class = notify.Retryable
+	}
+	return err
 }
 
 // sending is the party of one request. What authorises that may have been fetched

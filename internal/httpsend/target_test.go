@@ -3,6 +3,7 @@ package httpsend_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -248,4 +249,38 @@ func TestRequestThatCannotBe(t *testing.T) {
 	p := target(t, notify.Settings{Address: "http://127.0.0.1:1"}, httpsend.Options{})
 	e := failure(t, p.Deliver(context.Background(), notify.Payload{Method: "NO METHOD"}))
 	assert.Equal(t, notify.Permanent, e.Class)
+}
+
+// A refusal of credentials that were fetched is worth another try where others may
+// do, unless it is one for another reason.
+func TestRefusedAuthorization(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status int
+		again  bool
+		class  notify.Class
+	}{
+		{200, false, 0}, {401, true, notify.Retryable}, {401, false, notify.Permanent}, {429, true, notify.Throttled},
+	} {
+		var heard []string
+		o := httpsend.Options{
+			Authorize: func(context.Context) (string, error) { return "Bearer fetched", nil },
+			Heard: func(authorization string, status int) bool {
+				heard = append(heard, fmt.Sprint(authorization, " ", status))
+				return c.again
+			},
+		}
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status) })
+		transport, other := sdk(t, o, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status) })
+		_, err := get(t, transport, other)
+		for _, err := range []error{err, target(t, notify.Settings{Address: url}, o).Deliver(t.Context(), post)} {
+			if c.class == 0 {
+				require.NoError(t, err)
+				continue
+			}
+			assert.Equal(t, c.class, failure(t, err).Class)
+		}
+		want := fmt.Sprint("Bearer fetched ", c.status)
+		assert.Equal(t, []string{want, want}, heard)
+	}
 }

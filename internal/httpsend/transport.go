@@ -48,14 +48,17 @@ func (t *Transport) Client() *http.Client {
 // RoundTrip implements http.RoundTripper. The answer's body has been read: what
 // the network can do to it has been done.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := t.patience(req); err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
 	out, err := t.prepare(req)
 	if err != nil {
 		return nil, err
 	}
 	host := out.URL.Host
-	if err := t.patience(host); err != nil {
-		return nil, err
-	}
 	res, err := t.transport.RoundTrip(out)
 	if err != nil {
 		return nil, t.sending(out).transportError(out.Context(), host, err)
@@ -66,8 +69,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, t.sending(out).transportError(out.Context(), host, err)
 	}
 	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
-	if t.judge(host, answer) != nil {
-		return nil, t.sending(out).judge(host, answer)
+	if err := t.verdict(out, host, answer); err != nil {
+		return nil, err
 	}
 	t.slowDown(res.Header)
 	res.Body, res.ContentLength, res.Request = io.NopCloser(bytes.NewReader(body)), int64(len(body)), req
@@ -96,7 +99,7 @@ func (t *Transport) prepare(req *http.Request) (*http.Request, error) {
 }
 
 // slowDown heeds an answer that is a success and asks for patience: the next
-// request would be refused, or delayed until it times out. Azure DevOps says
+// delivery would be refused, or delayed until it times out. Azure DevOps says
 // so by Retry-After
 // (https://learn.microsoft.com/en-us/azure/devops/integrate/concepts/rate-limits#api-client-experience),
 // others by a limit of which nothing is left.
@@ -110,20 +113,23 @@ func (t *Transport) slowDown(h http.Header) {
 	}
 }
 
-// patience refuses to send while the endpoint wants to be left alone.
-func (t *Transport) patience(host string) error {
-	until := t.until.Load()
-	if until == 0 {
+// patience refuses to begin a delivery while the endpoint wants to be left alone.
+// One that has begun goes on: it would begin again with the request that was
+// answered so, and never come to its end.
+func (t *Transport) patience(req *http.Request) error {
+	if begun(req.Context(), t) {
 		return nil
 	}
+	until := t.until.Load()
 	delay := time.Unix(0, until).Sub(t.options.Now())
-	if delay <= 0 {
+	if until == 0 || delay <= 0 {
 		t.until.CompareAndSwap(until, 0)
+		begin(req.Context(), t)
 		return nil
 	}
 	return &notify.Error{
 		Class: notify.Throttled, Type: "rate_limit", Delay: clamp(delay),
-		Err: errors.New(host + " has asked for patience with its last answer"),
+		Err: errors.New(req.URL.Host + " has asked for patience with its last answer"),
 	}
 }
 

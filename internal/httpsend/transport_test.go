@@ -143,6 +143,43 @@ func TestTransportHeedsWhatASuccessAsks(t *testing.T) {
 	}
 }
 
+// A host that asks for patience all the time still gets to the end of a delivery:
+// what is refused is the beginning of another.
+func TestTransportEndsADelivery(t *testing.T) {
+	t.Parallel()
+	now, requests := time.Now(), 0
+	transport, url := sdk(t, httpsend.Options{Now: func() time.Time { return now }}, func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		w.Header().Set("Retry-After", "1")
+	})
+	deliver := func(ctx context.Context) error {
+		for range 3 {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			require.NoError(t, err)
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				return err
+			}
+			require.NoError(t, res.Body.Close())
+		}
+		return nil
+	}
+	ctx := httpsend.OneDelivery(t.Context())
+	require.NoError(t, deliver(ctx))
+	assert.Equal(t, 3, requests)
+	require.NoError(t, deliver(httpsend.OneDelivery(ctx)), "what is marked stays the delivery that it is")
+	refused := httpsend.OneDelivery(t.Context())
+	for range 2 {
+		var e *notify.Error
+		require.ErrorAs(t, deliver(refused), &e, "another, which has not begun by being refused")
+		assert.Equal(t, notify.Throttled, e.Class)
+		assert.Equal(t, time.Second, e.Delay)
+	}
+	assert.Equal(t, 6, requests)
+	now = now.Add(time.Second)
+	require.NoError(t, deliver(refused))
+}
+
 func TestTransportHidesSecrets(t *testing.T) {
 	t.Parallel()
 	transport, url := sdk(t, httpsend.Options{}, func(w http.ResponseWriter, r *http.Request) {

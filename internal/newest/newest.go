@@ -44,29 +44,29 @@ func In(m *notify.Memory) *Order {
 }
 
 // Write lets write do its work on a key, one at a time, unless something newer
-// was written there: then there is nothing to do any more. Of what is equally
+// was written there: then there is nothing to do any more, and written is false. Of what is equally
 // old, the last to come is the newest: Flux counts time in seconds, and events
 // of one object come in their order. A failed write changes nothing, so that
 // neither it nor what is older is lost.
-func (o *Order) Write(ctx context.Context, key string, at time.Time, write func() error) error {
+func (o *Order) Write(ctx context.Context, key string, at time.Time, write func() error) (written bool, err error) {
 	t := o.enter(key)
 	defer o.leave(key, t)
 	select {
 	case <-t.token:
 	case <-ctx.Done():
-		return &notify.Error{Class: notify.Retryable, Type: "timeout", Err: context.Cause(ctx)}
+		return false, &notify.Error{Class: notify.Retryable, Type: "timeout", Err: context.Cause(ctx)}
 	}
 	defer func() { t.token <- struct{}{} }()
 	if known, ok := o.time(key); ok && known.After(at) {
-		return nil
+		return false, nil
 	}
 	if err := write(); err != nil {
-		return err
+		return false, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.times.Add(key, at)
-	return nil
+	return true, nil
 }
 
 func (o *Order) time(key string) (time.Time, bool) {

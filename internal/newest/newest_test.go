@@ -23,7 +23,9 @@ var noon = time.Date(2026, time.March, 9, 12, 0, 0, 0, time.UTC)
 // note writes into what, and says whether it came to that.
 func note(t *testing.T, o *newest.Order, key string, at time.Time) (written bool) {
 	t.Helper()
-	require.NoError(t, o.Write(t.Context(), key, at, func() error { written = true; return nil }))
+	said, err := o.Write(t.Context(), key, at, func() error { written = true; return nil })
+	require.NoError(t, err)
+	assert.Equal(t, written, said)
 	return written
 }
 
@@ -42,7 +44,9 @@ func TestAFailedWriteIsNone(t *testing.T) {
 	t.Parallel()
 	o := newest.NewOrder()
 	broken := errors.New("broken")
-	require.ErrorIs(t, o.Write(t.Context(), "a", noon, func() error { return broken }), broken)
+	written, err := o.Write(t.Context(), "a", noon, func() error { return broken })
+	require.ErrorIs(t, err, broken)
+	assert.False(t, written)
 	assert.True(t, note(t, o, "a", noon.Add(-time.Second)), "nothing newer is there")
 	assert.True(t, note(t, o, "a", noon), "the repetition")
 }
@@ -55,11 +59,12 @@ func TestOneAtATime(t *testing.T) {
 	for i := range 200 {
 		group.Go(func() {
 			at := noon.Add(time.Duration(i*37%200) * time.Second)
-			assert.NoError(t, o.Write(t.Context(), "a", at, func() error {
+			_, err := o.Write(t.Context(), "a", at, func() error {
 				assert.False(t, at.Before(last))
 				last = at
 				return nil
-			}))
+			})
+			assert.NoError(t, err)
 		})
 	}
 	group.Wait()
@@ -72,7 +77,8 @@ func TestKeysDoNotWaitForEachOther(t *testing.T) {
 	inside, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- o.Write(context.Background(), "a", noon, func() error { close(inside); <-release; return nil })
+		_, err := o.Write(context.Background(), "a", noon, func() error { close(inside); <-release; return nil })
+		done <- err
 	}()
 	<-inside
 	assert.True(t, note(t, o, "b", noon))
@@ -80,7 +86,8 @@ func TestKeysDoNotWaitForEachOther(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var e *notify.Error
-	require.ErrorAs(t, o.Write(ctx, "a", noon, func() error { t.Error("written meanwhile"); return nil }), &e)
+	_, err := o.Write(ctx, "a", noon, func() error { t.Error("written meanwhile"); return nil })
+	require.ErrorAs(t, err, &e)
 	assert.Equal(t, notify.Retryable, e.Class)
 	close(release)
 	require.NoError(t, <-done)

@@ -66,7 +66,7 @@ type Payload struct {
 	// Object names what the payload tells of, for a transport that keeps an
 	// order or partitions by it.
 	Object string
-	// Time is when that happened, for an endpoint on which something older must
+	// Time is its place in the order of what happened, for an endpoint on which something older must
 	// not overwrite something newer.
 	Time time.Time
 }
@@ -124,6 +124,17 @@ func (n *Notification) Subject() string {
 
 // Time is when the event happened, or arrived when it does not say.
 func (n *Notification) Time() time.Time { return n.Event.Time() }
+
+// Place is where in the order of what happened the event belongs: its time, or
+// that of its arrival where that is earlier. A clock that is ahead must not make
+// an object's later events look older.
+func (n *Notification) Place() time.Time {
+	at, arrived := n.Time(), n.Event.Observed
+	if !arrived.IsZero() && arrived.Before(at) {
+		return arrived.UTC()
+	}
+	return at
+}
 
 // Settings is what a provider is made of: the exporter's configuration with
 // the values of its secret folder in place.

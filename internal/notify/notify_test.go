@@ -121,3 +121,21 @@ func TestMessageID(t *testing.T) {
 	n.Alert.UID = "2"
 	assert.NotEqual(t, id, n.MessageID(body), "another alert's")
 }
+
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, time.March, 9, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct{ at, arrived, want time.Time }{
+		"before it arrived":      {noon, noon.Add(time.Second), noon},
+		"by a clock ahead":       {noon.AddDate(1, 0, 0), noon, noon},
+		"of no time":             {time.Time{}, noon, noon},
+		"of no known arrival":    {noon, time.Time{}, noon},
+		"arrived somewhere else": {noon.Add(time.Hour), noon.In(time.FixedZone("", 3600)), noon},
+	} {
+		e := fluxevent.Event{Observed: c.arrived, Timestamp: fluxevent.NewTime(c.at)}
+		if c.at.IsZero() {
+			e.Timestamp = fluxevent.Time{}
+		}
+		assert.Equal(t, c.want, notify.New(&e, nil, notify.Alert{}).Place(), name)
+	}
+}

@@ -29,6 +29,22 @@ const (
 	RuleNoChangeRequest = "no_change_request"
 )
 
+// The rules by which types leave further events out.
+const (
+	// RuleProgressing is that of types that report results alone.
+	RuleProgressing = "progressing"
+	// RuleNoGitCommit is that of commit statuses, for events whose revision is of
+	// something that is not in Git, such as a Helm chart's version.
+	RuleNoGitCommit = "no_git_commit"
+	// RuleNoState is that of commit statuses, for events whose severity is neither
+	// info nor error, so that they tell of neither success nor failure.
+	RuleNoState = "no_state"
+	// RuleNotANumber is that of comments, for events whose change request is none.
+	RuleNotANumber = "change_request_not_a_number"
+	// RuleHelmRepository is that of traces, for the events of HelmRepositories.
+	RuleHelmRepository = "helm_repository"
+)
+
 // The metadata keys by which an event says what it belongs to.
 const (
 	CommitKey        = fluxevent.Group + "/commit"
@@ -58,9 +74,6 @@ func isCommitStatusUpdate(e *fluxevent.Event) bool {
 	group := e.InvolvedObject.Group()
 	return group != "" && e.Metadata[group+"/commit_status"] == "update"
 }
-
-// RuleProgressing is the rule of types that report results alone.
-const RuleProgressing = "progressing"
 
 // SkipsProgressing is for rows of such types: work in progress is no result.
 func SkipsProgressing(e *fluxevent.Event) (rule string, skip bool) {

@@ -21,17 +21,25 @@ var checks = map[string]struct {
 	header  [2]string
 	content string // of the answer
 }{
-	"alertmanager":   {"GET /api/v2/status", [2]string{"Authorization", "Basic Zmx1eDpzYW1wbGUtcGFzc3dvcmQ="}, `{"cluster":{"status":"ready"}}`},
-	"datadog":        {"GET /api/v1/validate", [2]string{"Dd-Api-Key", "sample-token"}, `{"valid":true}`},
-	"discord":        {"GET /api/webhooks/123/sample", [2]string{}, `{"id":"123","type":1}`},
-	"githubdispatch": {"GET /api/v3/repos/owner/repository", [2]string{"Authorization", "Bearer sample-token"}, `{"permissions":{"push":true}}`},
-	"grafana":        {"GET /api/annotations", [2]string{"Authorization", "Basic Zmx1eDpzYW1wbGUtcGFzc3dvcmQ="}, `[]`},
-	"mastodon":       {"GET /api/v1/accounts/verify_credentials", [2]string{"Authorization", "Bearer sample-token"}, `{"id":"1"}`},
-	"matrix":         {"GET /_matrix/client/v3/account/whoami", [2]string{"Authorization", "Bearer sample-token"}, `{"user_id":"@flux:example.com"}`},
-	"slack":          {"POST /api/auth.test", [2]string{"Authorization", "Bearer sample-token"}, `{"ok":true,"user":"flux"}`},
-	"telegram":       {"GET /bot123456:sample-token/getMe", [2]string{}, `{"ok":true,"result":{"id":1,"is_bot":true}}`},
-	"webex":          {"GET /v1/people/me", [2]string{"Authorization", "Bearer sample-token"}, `{"id":"Y2lz"}`},
-	"zulip":          {"GET /api/v1/users/me", [2]string{"Authorization", "Basic Zmx1eC1ib3RAZXhhbXBsZS56dWxpcGNoYXQuY29tOnNhbXBsZS1wYXNzd29yZA=="}, `{"result":"success"}`},
+	"alertmanager":              {"GET /api/v2/status", [2]string{"Authorization", "Basic Zmx1eDpzYW1wbGUtcGFzc3dvcmQ="}, `{"cluster":{"status":"ready"}}`},
+	"datadog":                   {"GET /api/v1/validate", [2]string{"Dd-Api-Key", "sample-token"}, `{"valid":true}`},
+	"bitbucket":                 {"GET /2.0/repositories/workspace/repository", [2]string{"Authorization", "Basic Zmx1eEBleGFtcGxlLmNvbTpzYW1wbGUtdG9rZW4="}, `{"slug":"repository"}`},
+	"bitbucketserver":           {"GET /rest/api/latest/projects/project/repos/repository", [2]string{"Authorization", "Basic Zmx1eDpzYW1wbGUtcGFzc3dvcmQ="}, `{"slug":"repository"}`},
+	"gitea":                     {"GET /api/v1/repos/owner/repository", [2]string{"Authorization", "token sample-token"}, `{"id":1}`},
+	"giteapullrequestcomment":   {"GET /api/v1/repos/owner/repository/issues", [2]string{"Authorization", "token sample-token"}, `[]`},
+	"github":                    {"GET /api/v3/repos/owner/repository", [2]string{"Authorization", "Bearer sample-token"}, `{"id":1}`},
+	"githubpullrequestcomment":  {"GET /api/v3/repos/owner/repository", [2]string{"Authorization", "Bearer sample-token"}, `{"id":1}`},
+	"gitlab":                    {"GET /api/v4/projects/group%2Fsub%2Fproject", [2]string{"Private-Token", "sample-token"}, `{"id":1}`},
+	"gitlabmergerequestcomment": {"GET /api/v4/projects/group%2Fsub%2Fproject", [2]string{"Private-Token", "sample-token"}, `{"id":1}`},
+	"discord":                   {"GET /api/webhooks/123/sample", [2]string{}, `{"id":"123","type":1}`},
+	"githubdispatch":            {"GET /api/v3/repos/owner/repository", [2]string{"Authorization", "Bearer sample-token"}, `{"permissions":{"push":true}}`},
+	"grafana":                   {"GET /api/annotations", [2]string{"Authorization", "Basic Zmx1eDpzYW1wbGUtcGFzc3dvcmQ="}, `[]`},
+	"mastodon":                  {"GET /api/v1/accounts/verify_credentials", [2]string{"Authorization", "Bearer sample-token"}, `{"id":"1"}`},
+	"matrix":                    {"GET /_matrix/client/v3/account/whoami", [2]string{"Authorization", "Bearer sample-token"}, `{"user_id":"@flux:example.com"}`},
+	"slack":                     {"POST /api/auth.test", [2]string{"Authorization", "Bearer sample-token"}, `{"ok":true,"user":"flux"}`},
+	"telegram":                  {"GET /bot123456:sample-token/getMe", [2]string{}, `{"ok":true,"result":{"id":1,"is_bot":true}}`},
+	"webex":                     {"GET /v1/people/me", [2]string{"Authorization", "Bearer sample-token"}, `{"id":"Y2lz"}`},
+	"zulip":                     {"GET /api/v1/users/me", [2]string{"Authorization", "Basic Zmx1eC1ib3RAZXhhbXBsZS56dWxpcGNoYXQuY29tOnNhbXBsZS1wYXNzd29yZA=="}, `{"result":"success"}`},
 }
 
 // strict answers one call, and nothing else.
@@ -42,7 +50,7 @@ func strict(t *testing.T, asks string, header [2]string, answer http.HandlerFunc
 		switch {
 		case r.Method+" "+r.URL.EscapedPath() != asks:
 			http.Error(w, "unexpected "+r.Method+" "+r.URL.EscapedPath(), http.StatusNotFound)
-		case len(body) > 0 || r.Header.Get("Content-Type") != "":
+		case len(body) > 0:
 			http.Error(w, "unexpected body", http.StatusBadRequest)
 		case header[0] != "" && r.Header.Get(header[0]) != header[1]:
 			http.Error(w, "unexpected credentials", http.StatusUnauthorized)
@@ -57,11 +65,11 @@ func checker(t *testing.T, providerType, server string, change func(*notify.Sett
 	row, ok := providers.Find(providerType)
 	require.True(t, ok)
 	s := row.Sample
-	s.Address = providertest.At(t, s.Address, server)
 	if change != nil {
+		s.Address = providertest.At(t, s.Address, server)
 		change(&s)
 	}
-	c, ok := providertest.New(t, row, s).(notify.Checker)
+	c, ok := providertest.On(t, row, s, server).(notify.Checker)
 	require.True(t, ok, "%s has no check", providerType)
 	return c
 }
@@ -101,7 +109,8 @@ func TestChecksOfTheTable(t *testing.T) {
 		}
 		_, has := providertest.Sample(t, row).(notify.Checker)
 		_, proved := checks[row.Type]
-		assert.Equal(t, has, proved, row.Type)
+		_, never := uncheckable[row.Type]
+		assert.Equal(t, has, proved || never, row.Type)
 	}
 }
 
@@ -138,15 +147,18 @@ func TestChecksReadAnswers(t *testing.T) {
 	}
 }
 
-// Addresses of which nothing can be asked.
+// uncheckable are addresses of which nothing can be asked.
+var uncheckable = map[string]string{
+	"alertmanager": "https://alertmanager.example.com/webhook",
+	"azuredevops":  "https://dev.azure.com/organization/project/_git/repository",
+	"slack":        "https://hooks.slack.com/services/T0/B0/sample",
+	"webex":        "https://webexapis.com/v1/hook",
+}
+
 func TestUncheckable(t *testing.T) {
 	t.Parallel()
-	for providerType, address := range map[string]string{
-		"slack":        "https://hooks.slack.com/services/T0/B0/sample",
-		"alertmanager": "https://alertmanager.example.com/webhook",
-		"webex":        "https://webexapis.com/v1/hook",
-	} {
-		c := checker(t, providerType, "http://127.0.0.1", func(s *notify.Settings) { s.Address = address })
+	for providerType, address := range uncheckable {
+		c := checker(t, providerType, "http://127.0.0.1:1", func(s *notify.Settings) { s.Address = address })
 		require.ErrorIs(t, c.Check(t.Context()), notify.ErrUncheckable, providerType)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
+	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/alertmanager"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/azuredevops"
@@ -118,7 +119,7 @@ var Table = []Row{
 	},
 	{
 		Type: "azuredevops", Words: "a commit status on Azure DevOps",
-		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Takes: notify.TakesCommits, Skips: gitstatus.Rules{}.Skips,
 		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    azuredevops.New,
 		OK:     azuredevops.Empty,
@@ -133,7 +134,7 @@ var Table = []Row{
 	},
 	{
 		Type: "bitbucket", Words: "a build status on Bitbucket Cloud",
-		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Takes: notify.TakesCommits, Skips: gitstatus.Rules{}.Skips,
 		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		OneHost: true,
 		New:     bitbucket.New,
@@ -142,7 +143,7 @@ var Table = []Row{
 	},
 	{
 		Type: "bitbucketserver", Words: "a build status on Bitbucket Server or Data Center",
-		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Takes: notify.TakesCommits, Skips: gitstatus.Rules{}.Skips,
 		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    bitbucketserver.New,
 		OK:     gitstatus.Absent,
@@ -179,7 +180,7 @@ var Table = []Row{
 	},
 	{
 		Type: "gitea", Words: "a commit status on Gitea or Forgejo",
-		Takes: notify.TakesCommits, Skips: gitstatus.Skips,
+		Takes: notify.TakesCommits, Skips: gitstatus.Rules{Progress: true, Hashes: gitrepo.SHA256}.Skips,
 		Address: Required, Username: Optional, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    gitea.New,
 		OK:     gitstatus.Empty,
@@ -195,7 +196,7 @@ var Table = []Row{
 	},
 	{
 		Type: "github", Words: "a commit status on GitHub",
-		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Takes: notify.TakesCommits, Skips: gitstatus.Rules{}.Skips,
 		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		Secrets: githubapp.Keys,
 		New:     github.New,
@@ -222,7 +223,7 @@ var Table = []Row{
 	},
 	{
 		Type: "gitlab", Words: "a commit status on GitLab",
-		Takes: notify.TakesCommits, Skips: gitstatus.SkipsProgressing,
+		Takes: notify.TakesCommits, Skips: gitstatus.Rules{Hashes: gitrepo.SHA256}.Skips,
 		Address: Required, Password: Optional, Token: Optional, CommitStatusExpr: Optional, OpenAddress: true,
 		New:    gitlab.New,
 		OK:     gitstatus.Empty,

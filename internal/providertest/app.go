@@ -34,15 +34,22 @@ func AppSecrets(tb testing.TB) map[string]string {
 	return map[string]string{"githubAppID": "1234", "githubAppInstallationID": "5678", "githubAppPrivateKey": key}
 }
 
-// AppServer gives the App its token, and hands on what carries it.
+// AppServer gives the App its token, which may write contents, and hands on what
+// carries it.
 func AppServer(tb testing.TB, next http.HandlerFunc) http.HandlerFunc {
+	tb.Helper()
+	return AppServerFor(tb, `{"contents":"write","metadata":"read"}`, next)
+}
+
+// AppServerFor does it for an installation of these permissions.
+func AppServerFor(tb testing.TB, permissions string, next http.HandlerFunc) http.HandlerFunc {
 	tb.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/app/installations/5678/access_tokens") {
 			assert.Equal(tb, http.MethodPost, r.Method)
 			assert.NotContains(tb, r.Header.Get("Authorization"), AppToken)
 			w.WriteHeader(http.StatusCreated)
-			_, _ = fmt.Fprintf(w, `{"token":%q,"expires_at":%q}`, AppToken, time.Now().Add(time.Hour).Format(time.RFC3339))
+			_, _ = fmt.Fprintf(w, `{"token":%q,"expires_at":%q,"permissions":%s}`, AppToken, time.Now().Add(time.Hour).Format(time.RFC3339), permissions)
 			return
 		}
 		assert.Equal(tb, "Bearer "+AppToken, r.Header.Get("Authorization"))

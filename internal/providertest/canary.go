@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fluxnotify/otelcol-flux/internal/githubapp"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
@@ -89,7 +91,7 @@ func variants(tb testing.TB, row providers.Row) []variant {
 
 // git tells the types whose address is that of a repository.
 func git(row providers.Row) bool {
-	return row.Takes == notify.TakesCommits || row.Takes == notify.TakesChangeRequests
+	return row.Takes == notify.TakesCommits || row.Takes == notify.TakesChangeRequests || slices.Equal(row.Secrets, githubapp.Keys)
 }
 
 // NoLeak proves of every secret that no failure shows it, whether the endpoint

@@ -1,17 +1,25 @@
 package text
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // reference stands for an ampersand that begins a character reference between
 // QuietGit and Git. It is a noncharacter, as inner is.
 const reference = '\uFDD1'
 
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // QuietGit makes a stranger's text ready for the Escape Git: what Quiet does, and
-// nothing refers to an issue, which would be told of it, no line is a command to
-// the host or to its bots, and no word becomes a picture. References are found
-// after markdown has been resolved, so that only a space which nobody sees keeps
-// them apart.
+// nothing refers to an issue, which would be told of it, by its number or by its
+// address, no line is a command to the host or to its bots, and no word becomes a
+// picture. References are found after markdown has been resolved, so that only a
+// space which nobody sees keeps them apart. GitLab drops carriage returns, which would join what they part
+// (https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/quick_actions/extractor.rb):
+// they become line breaks.
 func QuietGit(s string) string {
+	s = lineBreaks.Replace(s)
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "\x00", "\uFFFD"), string(reference), "\uFFFD")
 	var b strings.Builder
 	done := 0
@@ -25,7 +33,7 @@ func QuietGit(s string) string {
 			b.WriteString(s[done:i])
 			b.WriteRune(reference)
 			done = i + 1
-		case sigil(s[:i], s[i]) && startsWithDigit(rest), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(s[:i], rest):
+		case startsWithDigit(rest) && (sigil(s[:i], s[i]) || numbered(s[:i], s[i])), s[i] == '[' && strings.HasPrefix(rest, "["), s[i] == ':' && picture(s[:i], rest):
 			b.WriteString(s[done : i+1])
 			b.WriteString(apart)
 			done = i + 1
@@ -67,6 +75,19 @@ func sigil(before string, c byte) bool {
 	return strings.IndexByte("#!$&", c) >= 0
 }
 
+// places are the parts of addresses before the number of what would be told of
+// them: an address of an issue is a reference no less than its number
+// (https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls,
+// https://docs.gitlab.com/user/project/issues/crosslinking_issues/).
+var places = []string{"issues", "pull", "pulls", "discussions", "merge_requests", "work_items", "epics", "incidents"}
+
+// numbered tells that a slash stands between such a part and its number.
+func numbered(before string, c byte) bool {
+	before = strings.TrimRight(before, "/")
+	slash := strings.LastIndexByte(before, '/')
+	return c == '/' && slash >= 0 && slices.ContainsFunc(places, func(place string) bool { return strings.EqualFold(before[slash+1:], place) })
+}
+
 func startsWithDigit(s string) bool {
 	return s != "" && s[0] >= '0' && s[0] <= '9'
 }
@@ -74,11 +95,11 @@ func startsWithDigit(s string) bool {
 // command tells whether a slash begins a line that is one, such as /close.
 func command(before, after string) bool {
 	before = strings.TrimRight(before, " \t")
-	if before != "" && before[len(before)-1] != '\n' && before[len(before)-1] != '\r' {
+	if before != "" && before[len(before)-1] != '\n' {
 		return false
 	}
 	rest := strings.TrimLeft(after, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-	return len(rest) < len(after) && (rest == "" || strings.IndexByte(" \t\r\n", rest[0]) >= 0)
+	return len(rest) < len(after) && (rest == "" || strings.IndexByte(" \t\n", rest[0]) >= 0)
 }
 
 // maxReference is longer than the name of any character, in bytes.

@@ -187,4 +187,9 @@ func Empty(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"count":0,"value":[]}`)
 }
 
+// Check implements gitstatus.Vendor. A token for statuses, which is all that is
+// asked for, may read nothing but them, and those of a commit
+// (https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/oauth#scopes).
+func (v *vendor) Check(context.Context) error { return notify.ErrUncheckable }
+
 var _ gitstatus.Vendor = (*vendor)(nil)

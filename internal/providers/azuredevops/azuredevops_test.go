@@ -143,7 +143,7 @@ func TestOldServers(t *testing.T) {
 	}
 }
 
-// TestPatience proves that what a success asks for is heeded: the next request
+// TestPatience proves that what a success asks for is heeded: the next delivery
 // would be delayed until it times out.
 func TestPatience(t *testing.T) {
 	t.Parallel()
@@ -155,11 +155,13 @@ func TestPatience(t *testing.T) {
 		w.Header().Set("Retry-After", "30")
 		azuredevops.Empty(w, r)
 	})
+	p := provider(t, notify.Settings{Address: server.URL + path, Token: "sample-token"})
+	require.NoError(t, deliver(t, p, nil), "what has begun is tried")
 	var e *notify.Error
-	require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + path, Token: "sample-token"}), nil), &e)
+	require.ErrorAs(t, deliver(t, p, nil), &e)
 	assert.Equal(t, notify.Throttled, e.Class)
-	assert.InDelta(t, 30*time.Second, e.Delay, float64(5*time.Second))
-	assert.Equal(t, 1, requests)
+	assert.InDelta(t, 30*time.Second, e.Delay, float64(10*time.Second))
+	assert.Equal(t, 2, requests)
 }
 
 func TestRefusals(t *testing.T) {

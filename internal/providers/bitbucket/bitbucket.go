@@ -68,10 +68,11 @@ func New(s notify.Settings) (notify.Provider, error) {
 // (https://developer.atlassian.com/cloud/bitbucket/rest/intro/#authentication).
 // The settings come back with every part in its place.
 func credentials(s notify.Settings) (notify.Settings, func(*http.Request, []byte)) {
+	plain := s.Token == "" && s.Username != "" // a password beside its user's name
 	if s.Token == "" {
 		s.Token = s.Password
 	}
-	if user, password, ok := strings.Cut(s.Token, ":"); ok {
+	if user, password, ok := strings.Cut(s.Token, ":"); ok && !plain {
 		s.Username, s.Password = user, password
 	} else {
 		s.Password = s.Token
@@ -105,15 +106,15 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.RoundTripper.RoundTrip(r.WithContext(b.Context))
 }
 
-// commits are the calls of one delivery.
-func (v *vendor) commits(ctx context.Context) (*api.Commits, error) {
+// repositories are the calls of one delivery.
+func (v *vendor) repositories(ctx context.Context) (*api.Repositories, error) {
 	client, err := api.NewBasicAuthWithBaseUrlStr("", "", v.repository.API)
 	if err != nil {
 		return nil, err
 	}
 	client.HttpClient = v.transport.Client()
 	client.HttpClient.Transport = bound{ctx, v.transport}
-	return client.Repositories.Commits, nil
+	return client.Repositories, nil
 }
 
 func (v *vendor) on(s gitstatus.Status) *api.CommitsOptions {
@@ -123,11 +124,11 @@ func (v *vendor) on(s gitstatus.Status) *api.CommitsOptions {
 // Newest implements gitstatus.Vendor. A commit that does not exist looks like one
 // without the status, until that is written.
 func (v *vendor) Newest(ctx context.Context, s gitstatus.Status) (newest gitstatus.Status, found bool, err error) {
-	commits, err := v.commits(ctx)
+	repositories, err := v.repositories(ctx)
 	if err != nil {
 		return newest, false, v.transport.Failure(ctx, err)
 	}
-	answer, err := commits.GetCommitStatus(v.on(s), s.Key)
+	answer, err := repositories.Commits.GetCommitStatus(v.on(s), s.Key)
 	if err != nil {
 		if err = v.transport.Failure(ctx, err); httpsend.NotFound(err) {
 			err = nil
@@ -145,13 +146,23 @@ func (v *vendor) Newest(ctx context.Context, s gitstatus.Status) (newest gitstat
 
 // Post implements gitstatus.Vendor.
 func (v *vendor) Post(ctx context.Context, s gitstatus.Status) error {
-	commits, err := v.commits(ctx)
+	repositories, err := v.repositories(ctx)
 	if err != nil {
 		return v.transport.Failure(ctx, err)
 	}
-	_, err = commits.CreateCommitStatus(v.on(s), &api.CommitStatusOptions{
+	_, err = repositories.Commits.CreateCommitStatus(v.on(s), &api.CommitStatusOptions{
 		Key: s.Key, Url: s.URL, State: s.State, Name: s.Name, Description: s.Description,
 	})
+	return v.transport.Failure(ctx, err)
+}
+
+// Check implements gitstatus.Vendor
+// (https://developer.atlassian.com/cloud/bitbucket/rest/api-group-repositories/#api-repositories-workspace-repo-slug-get).
+func (v *vendor) Check(ctx context.Context) error {
+	repositories, err := v.repositories(ctx)
+	if err == nil {
+		_, err = repositories.Repository.Get(&api.RepositoryOptions{Owner: v.repository.Owner, RepoSlug: v.repository.Name})
+	}
 	return v.transport.Failure(ctx, err)
 }
 

@@ -75,6 +75,7 @@ func TestRequests(t *testing.T) {
 	}{
 		"an app password as Flux has it":   {notify.Settings{Token: "flux:app-password"}, asUser},
 		"a user and a password":            {notify.Settings{Username: "flux", Password: "app-password"}, asUser},
+		"a plain password with a colon":    {notify.Settings{Username: "flux", Password: "app:password"}, "Basic Zmx1eDphcHA6cGFzc3dvcmQ="},
 		"both in the password":             {notify.Settings{Password: "flux:app-password"}, asUser},
 		"an API token of a user":           {notify.Settings{Username: "flux", Token: "app-password"}, asUser},
 		"a token before a password":        {notify.Settings{Username: "flux", Token: "app-password", Password: "other"}, asUser},

@@ -129,10 +129,21 @@ func (v *vendor) Post(ctx context.Context, s gitstatus.Status) error {
 	return err
 }
 
+// Check implements gitstatus.Vendor
+// (https://developer.atlassian.com/server/bitbucket/rest/v803/api-group-repository/#api-api-latest-projects-projectkey-repos-repositoryslug-get).
+func (v *vendor) Check(ctx context.Context) error {
+	_, err := v.call(ctx, http.MethodGet, v.base(), nil)
+	return err
+}
+
+// base is the resource of the repository.
+func (v *vendor) base() string {
+	return v.repository.API + "/projects/" + url.PathEscape(v.repository.Owner) + "/repos/" + url.PathEscape(v.repository.Name)
+}
+
 // builds is the resource of a commit's statuses.
 func (v *vendor) builds(s gitstatus.Status) string {
-	return v.repository.API + "/projects/" + url.PathEscape(v.repository.Owner) + "/repos/" + url.PathEscape(v.repository.Name) +
-		"/commits/" + url.PathEscape(s.Commit) + "/builds"
+	return v.base() + "/commits/" + url.PathEscape(s.Commit) + "/builds"
 }
 
 // call does one request, and gives what was answered.

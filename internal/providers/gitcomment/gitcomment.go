@@ -27,7 +27,10 @@ import (
 	"strconv"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/newest"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/report"
@@ -54,6 +57,9 @@ type There struct {
 // Vendor does the calls of one API, on one repository. Its errors are those of
 // httpsend.Transport's Failure.
 type Vendor interface {
+	// Check reads in the repository what credentials with no more rights than a
+	// delivery needs may read, or is notify.ErrUncheckable.
+	Check(ctx context.Context) error
 	// Self is the name of the account that speaks, as There's Author has it; empty
 	// where the answer names none. Every host takes names for the same that differ
 	// in case alone.
@@ -90,6 +96,7 @@ type Provider struct {
 	uid     string
 	style   report.Style
 	order   *newest.Order
+	logger  *zap.Logger
 	account *account
 }
 
@@ -104,7 +111,7 @@ func New(s notify.Settings, o Options) (*Provider, error) {
 		s.Logger.Warn(o.Missing + "; until then its notifications fail")
 	}
 	return &Provider{
-		options: o, uid: s.UID, order: newest.In(s.Memory), account: newAccount(o.Vendor.Self),
+		options: o, uid: s.UID, order: newest.In(s.Memory), logger: s.Logger, account: newAccount(o.Vendor.Self),
 		style: report.Style{Size: o.Size, Total: o.Max, Stranger: stranger},
 	}, nil
 }
@@ -113,13 +120,10 @@ func stranger(s string) text.Part {
 	return text.Part{Text: text.QuietGit(s), Escape: text.Git}
 }
 
-// RuleNotANumber is the rule of events whose change request is none.
-const RuleNotANumber = "change_request_not_a_number"
-
 // Skips leaves out what belongs to no change request that there can be.
 func Skips(e *fluxevent.Event) (rule string, skip bool) {
 	_, ok := number(e.Metadata)
-	return RuleNotANumber, !ok
+	return notify.RuleNotANumber, !ok
 }
 
 // number is that of the change request, by the event's own metadata: an alert
@@ -143,7 +147,7 @@ func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 	if err != nil {
 		return nil, errors.New("the comment cannot be written as JSON")
 	}
-	return []notify.Payload{{Method: http.MethodPost, Body: body, Object: n.Subject(), Time: n.Time()}}, nil
+	return []notify.Payload{{Method: http.MethodPost, Body: body, Object: n.Subject(), Time: n.Place()}}, nil
 }
 
 // Deliver implements notify.Provider.
@@ -156,7 +160,8 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		return notify.Permanentf("rendering", "the comment cannot be read: %w", err)
 	}
 	key := strings.Join([]string{p.options.Repository, strconv.Itoa(c.Request), c.Marker}, "\x00")
-	return p.order.Write(ctx, key, payload.Time, func() error {
+	ctx = httpsend.OneDelivery(ctx)
+	written, err := p.order.Write(ctx, key, payload.Time, func() error {
 		there, found, err := p.find(ctx, c)
 		switch {
 		case err != nil:
@@ -168,6 +173,10 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		}
 		return p.options.Vendor.Edit(ctx, c.Request, there.ID, c.Body)
 	})
+	if err == nil && !written {
+		p.logger.Debug("superseded: a later event has written this comment", zap.String("object", payload.Object), zap.Time("time", payload.Time))
+	}
+	return err
 }
 
 // plain is a body without what a host may do to it: GitLab drops carriage returns
@@ -216,6 +225,14 @@ func (p *Provider) search(ctx context.Context, c Comment, self string) (there Th
 	return There{}, false, copied, nil
 }
 
+// Check implements notify.Checker.
+func (p *Provider) Check(ctx context.Context) error {
+	if p.options.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.options.Missing)
+	}
+	return p.options.Vendor.Check(ctx)
+}
+
 // Empty answers as the API of a repository without comments: a row's OK, where
 // there is an account, lists are arrays and everything else is an object.
 func Empty(w http.ResponseWriter, r *http.Request) {
@@ -229,4 +246,7 @@ func Empty(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
-var _ notify.Provider = (*Provider)(nil)
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

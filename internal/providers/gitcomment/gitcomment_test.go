@@ -66,6 +66,8 @@ func (v *vendor) Edit(_ context.Context, _ int, id int64, body string) error {
 	return v.onEdit
 }
 
+func (v *vendor) Check(context.Context) error { return notify.ErrUncheckable }
+
 func provider(t *testing.T, v *vendor, change func(*notify.Settings, *gitcomment.Options)) *gitcomment.Provider {
 	t.Helper()
 	s := providertest.Complete(t, notify.Settings{Address: "https://example.com/owner/repository"})
@@ -90,7 +92,7 @@ func told(t *testing.T, p *gitcomment.Provider, message string, second int) (not
 	t.Helper()
 	e := event(t, "42")
 	e.Message = message
-	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second) * time.Second))
+	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour))
 	return rendered(t, p, e)
 }
 
@@ -414,4 +416,13 @@ func TestNotAComment(t *testing.T) {
 	assert.Equal(t, notify.Permanent, e.Class)
 	var syntax *json.SyntaxError
 	assert.ErrorAs(t, e, &syntax)
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, provider(t, &vendor{}, nil).Check(t.Context()), notify.ErrUncheckable)
+	var e *notify.Error
+	missing := provider(t, &vendor{}, func(_ *notify.Settings, o *gitcomment.Options) { o.Missing = "token: must be set" })
+	require.ErrorAs(t, missing.Check(t.Context()), &e)
+	assert.Equal(t, "configuration", e.Type)
 }

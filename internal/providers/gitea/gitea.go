@@ -9,6 +9,7 @@ import (
 	api "code.gitea.io/sdk/gitea"
 
 	"github.com/fluxnotify/otelcol-flux/internal/gitclient"
+	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 )
@@ -36,7 +37,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	return gitstatus.New(s, gitstatus.Options{
 		Vendor: vendor{client}, Repository: client.Repository.Web, Missing: client.Missing,
 		Success: string(api.StatusSuccess), Failure: string(api.StatusFailure), Pending: string(api.StatusPending),
-		MaxKey: maxText, MaxDescription: maxText,
+		Hashes: gitrepo.SHA256, MaxKey: maxText, MaxDescription: maxText,
 	})
 }
 
@@ -86,6 +87,17 @@ func (v vendor) Post(ctx context.Context, s gitstatus.Status) error {
 	_, _, err = client.CreateStatus(v.Repository.Owner, v.Repository.Name, s.Commit, api.CreateStatusOption{
 		State: api.StatusState(s.State), Context: s.Key, Description: s.Description,
 	})
+	return v.Transport.Failure(ctx, err)
+}
+
+// Check implements gitstatus.Vendor
+// (https://docs.gitea.com/api/#tag/repository/operation/repoGet).
+func (v vendor) Check(ctx context.Context) error {
+	client, err := v.For(ctx)
+	if err != nil {
+		return err
+	}
+	_, _, err = client.GetRepo(v.Repository.Owner, v.Repository.Name)
 	return v.Transport.Failure(ctx, err)
 }
 

@@ -70,7 +70,7 @@ func tellOf(t *testing.T, p notify.Provider, commit, object, reason, severity st
 	e := providertest.Event(t, "kustomization-commit-status")
 	e.InvolvedObject.Name, e.Reason, e.Severity = object, reason, severity
 	e.Metadata["kustomize.toolkit.fluxcd.io/revision"] = "main@sha1:" + commit
-	e.Timestamp.Time = providertest.Observed.Add(time.Duration(second) * time.Second)
+	e.Timestamp.Time = providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour)
 	payloads, err := p.Render(providertest.Notification(t, e))
 	require.NoError(t, err)
 	require.Len(t, payloads, 1)

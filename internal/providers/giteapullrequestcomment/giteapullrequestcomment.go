@@ -112,4 +112,16 @@ func (v vendor) Edit(ctx context.Context, _ int, id int64, body string) error {
 	return v.Transport.Failure(ctx, err)
 }
 
+// Check implements gitcomment.Vendor. It reads an issue at most: a token for issues
+// may not read the repository itself
+// (https://docs.gitea.com/api/#tag/issue/operation/issueListIssues).
+func (v vendor) Check(ctx context.Context) error {
+	client, err := v.For(ctx)
+	if err != nil {
+		return err
+	}
+	_, _, err = client.ListRepoIssues(v.Repository.Owner, v.Repository.Name, api.ListIssueOption{ListOptions: api.ListOptions{Page: 1, PageSize: 1}})
+	return v.Transport.Failure(ctx, err)
+}
+
 var _ gitcomment.Vendor = vendor{}

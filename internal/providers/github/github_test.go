@@ -16,6 +16,7 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/github"
+	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 	"github.com/fluxnotify/otelcol-flux/internal/providertest"
 	"github.com/fluxnotify/otelcol-flux/internal/providertest/gitpeer"
 )
@@ -97,14 +98,15 @@ func TestPatienceAfterASuccess(t *testing.T) {
 		requests++
 		w.Header().Set("X-RateLimit-Remaining", "0")
 		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(time.Now().Add(time.Minute).Unix()))
-		_, _ = io.WriteString(w, "[]")
+		gitstatus.Empty(w, r)
 	})
 	p := provider(t, notify.Settings{Address: server.URL + "/owner/repository", Token: "sample-token"})
+	require.NoError(t, deliver(t, p), "what has begun is tried")
 	var e *notify.Error
 	require.ErrorAs(t, deliver(t, p), &e)
-	assert.Equal(t, notify.Throttled, e.Class, "the list used the limit up")
+	assert.Equal(t, notify.Throttled, e.Class, "the limit is used up")
 	assert.InDelta(t, time.Minute, e.Delay, float64(10*time.Second))
-	assert.Equal(t, 1, requests)
+	assert.Equal(t, 2, requests)
 }
 
 func TestWithoutCredentials(t *testing.T) {

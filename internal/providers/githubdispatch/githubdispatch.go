@@ -40,7 +40,8 @@ const (
 // Provider dispatches to one repository.
 type Provider struct {
 	*httpsend.Target
-	path string
+	path    string
+	speaker githubapp.Speaker
 }
 
 // New makes a provider of a repository's address and a token, or of a GitHub App.
@@ -49,7 +50,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := githubapp.Credentials(s, repository.API)
+	speaker, err := githubapp.Credentials(s, repository.API)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +60,25 @@ func New(s notify.Settings) (notify.Provider, error) {
 			"Accept":               {"application/vnd.github.v3+json"},
 			"X-Github-Api-Version": {"2022-11-28"},
 		},
-		Authorize: credentials.Authorize,
+		Authorize: speaker.Authorize,
+		Heard:     speaker.Heard,
 		Judge:     githubapp.Judge,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{Target: target, path: "/repos/" + repository.Owner + "/" + repository.Name + "/dispatches"}, nil
+	if speaker.Missing != "" {
+		s.Logger.Warn(speaker.Missing + "; until then its notifications fail")
+	}
+	return &Provider{Target: target, speaker: speaker, path: "/repos/" + repository.Owner + "/" + repository.Name + "/dispatches"}, nil
+}
+
+// Deliver implements notify.Provider.
+func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
+	if p.speaker.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.speaker.Missing)
+	}
+	return p.Target.Deliver(ctx, payload)
 }
 
 // Render implements notify.Provider.
@@ -116,9 +129,24 @@ func shortened(n *notify.Notification, room int) *fluxevent.Event {
 }
 
 // Check implements notify.Checker: GitHub tells what the token may do with the
-// repository (https://docs.github.com/en/rest/repos/repos#get-a-repository).
+// repository (https://docs.github.com/en/rest/repos/repos#get-a-repository), or
+// whether the App's installation has it at all.
 func (p *Provider) Check(ctx context.Context) error {
-	return p.At(p.Path()+strings.TrimSuffix(p.path, "/dispatches"), judgeRepository).Get(ctx)
+	if p.speaker.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.speaker.Missing)
+	}
+	app, judge := p.speaker.App, judgeRepository
+	if app != nil {
+		judge = githubapp.Judge
+	}
+	if err := p.At(p.Path()+strings.TrimSuffix(p.path, "/dispatches"), judge).Get(ctx); err != nil || app == nil {
+		return err
+	}
+	writes, err := app.WritesContents(ctx)
+	if err == nil && !writes {
+		return notify.Permanentf("vendor", "the installation of the GitHub App may not write to the repository: give the App contents: write, and accept that where it is installed")
+	}
+	return err
 }
 
 // judgeRepository knows that a dispatch needs the right to write.

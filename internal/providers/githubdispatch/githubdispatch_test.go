@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -113,7 +115,6 @@ func TestCredentials(t *testing.T) {
 		{"sample-token", "", "Bearer sample-token"},
 		{"sample-token", "sample-password", "Bearer sample-token"},
 		{"", "sample-password", "Bearer sample-password"},
-		{"", "", ""},
 	} {
 		p := provider(t, notify.Settings{Address: server.URL + "/org/repo", Token: c.token, Password: c.password})
 		require.NoError(t, p.Deliver(t.Context(), providertest.Payload(t, p)))
@@ -144,6 +145,65 @@ func TestAsApp(t *testing.T) {
 	var e *notify.Error
 	require.ErrorAs(t, p.Deliver(t.Context(), providertest.Payload(t, p)), &e, "no token to be had")
 	assert.Equal(t, notify.Retryable, e.Class)
+}
+
+func TestWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	server := providertest.Server(t, func(http.ResponseWriter, *http.Request) { t.Error("a request without credentials") })
+	core, logs := observer.New(zap.WarnLevel)
+	s := providertest.Complete(t, notify.Settings{Address: server.URL + "/org/repo"})
+	s.Logger = zap.New(core)
+	p, err := githubdispatch.New(s)
+	require.NoError(t, err)
+	require.Equal(t, 1, logs.Len())
+	assert.Regexp(t, "^token: must be set.*until then its notifications fail$", logs.All()[0].Message)
+	for _, err := range []error{p.Deliver(t.Context(), providertest.Payload(t, p)), p.(notify.Checker).Check(t.Context())} {
+		var e *notify.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, notify.Permanent, e.Class)
+		assert.Equal(t, "configuration", e.Type)
+		assert.Contains(t, e.Error(), "token: must be set")
+	}
+}
+
+// What GitHub answers to an App about a repository says no word of its rights, or
+// a wrong one: those are the installation's.
+func TestCheckAsApp(t *testing.T) {
+	t.Parallel()
+	for permissions, want := range map[string]string{
+		`{"contents":"write","metadata":"read"}`: "",
+		`{"contents":"read","metadata":"read"}`:  "may not write to the repository: give the App contents: write",
+		`{}`:                                     "may not write",
+	} {
+		server := providertest.Server(t, providertest.AppServerFor(t, permissions, func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, "GET /api/v3/repos/org/repo", r.Method+" "+r.URL.Path)
+			_, _ = w.Write([]byte(`{"permissions":{"admin":false,"push":false,"pull":false}}`))
+		}))
+		err := provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)}).(notify.Checker).Check(t.Context())
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
+	server := providertest.Server(t, providertest.AppServer(t, http.NotFound))
+	err := provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)}).(notify.Checker).Check(t.Context())
+	require.ErrorContains(t, err, "404 Not Found", "a repository that the installation does not have")
+}
+
+// A token of an App that was installed anew is fetched again by the next try.
+func TestRefusedToken(t *testing.T) {
+	t.Parallel()
+	status := http.StatusUnauthorized
+	server := providertest.Server(t, providertest.AppServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	p := provider(t, notify.Settings{Address: server.URL + "/org/repo", Secrets: providertest.AppSecrets(t)})
+	var e *notify.Error
+	require.ErrorAs(t, p.Deliver(t.Context(), providertest.Payload(t, p)), &e)
+	assert.Equal(t, notify.Retryable, e.Class)
+	require.ErrorAs(t, p.Deliver(t.Context(), providertest.Payload(t, p)), &e)
+	assert.Equal(t, notify.Permanent, e.Class)
+	status = http.StatusNoContent
+	require.NoError(t, p.Deliver(t.Context(), providertest.Payload(t, p)))
 }
 
 func TestPayloadIsTheEvent(t *testing.T) {

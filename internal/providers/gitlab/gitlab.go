@@ -9,6 +9,7 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go"
 
 	"github.com/fluxnotify/otelcol-flux/internal/gitclient"
+	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/gitstatus"
 )
@@ -34,7 +35,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	return gitstatus.New(s, gitstatus.Options{
 		Vendor: vendor{client}, Repository: client.Repository.Web, Missing: client.Missing,
 		Success: "success", Failure: "failed",
-		MaxKey: maxText, MaxDescription: maxText,
+		Hashes: gitrepo.SHA256, MaxKey: maxText, MaxDescription: maxText,
 	})
 }
 

@@ -66,6 +66,7 @@ func TestExpressionsFailForOneEvent(t *testing.T) {
 		"''":                                 "gave an empty string",
 		"' '":                                "gave an empty string",
 		"event.involvedObject":               "gave a value of the type map",
+		"event.reason + 1":                   "no such overload", // what a dynamic value is shows itself when it is there
 		"event.metadata[?'missing'].value()": "optional.none()",
 		strings.Repeat("(event.message + ", 20) + "event.message" + strings.Repeat(")", 20): "",
 		"[1,2,3,4,5,6,7,8,9].exists(a, [1,2,3,4,5,6,7,8,9].exists(b, [1,2,3,4,5,6,7,8,9].exists(c, [1,2,3,4,5,6,7,8,9].exists(d, [1,2,3,4,5,6,7,8,9].exists(e, a + b + c + d + e > size(event.message)))))) ? 'x' : 'y'": "cost limit exceeded",
@@ -87,14 +88,10 @@ func TestExpressionsThatCannotBe(t *testing.T) {
 		"event.metadata.":      "Syntax error",
 		"objct.name":           "undeclared reference to 'objct'",
 		"event.reason.shout()": "undeclared reference to 'shout'",
-		"event.reason + 1":     "",
 		strings.Repeat("(", 300) + "''" + strings.Repeat(")", 300): "commit_status_expr: ",
 	} {
 		s := providertest.Complete(t, notify.Settings{CommitStatusExpr: expression})
 		_, err := gitstatus.New(s, gitstatus.Options{})
-		if want == "" {
-			continue // what a dynamic value is shows itself when it is there
-		}
 		require.ErrorContains(t, err, want, expression)
 		assert.Regexp(t, "^commit_status_expr: ", err.Error())
 		assert.NotContains(t, err.Error(), "\n")

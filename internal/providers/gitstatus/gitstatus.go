@@ -21,8 +21,11 @@ import (
 	"net/http"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/gitrepo"
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/newest"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/text"
@@ -53,6 +56,9 @@ type Vendor interface {
 	// Newest is the newest status of the commit with the key (and genre) of s;
 	// found is false where there is none.
 	Newest(ctx context.Context, s Status) (newest Status, found bool, err error)
+	// Check reads in the repository what credentials with no more rights than a
+	// delivery needs may read, or is notify.ErrUncheckable.
+	Check(ctx context.Context) error
 	// Post writes a status.
 	Post(ctx context.Context, s Status) error
 }
@@ -69,6 +75,8 @@ type Options struct {
 	// Success, Failure and Pending are the states. Without the last, what is in
 	// progress is not told.
 	Success, Failure, Pending string
+	// Hashes are those of the host.
+	Hashes gitrepo.Hashes
 	// MaxKey and MaxDescription are limits of the API, in characters. 0: none.
 	MaxKey, MaxDescription int
 	// Complete adds what the vendor's statuses have besides. nil: nothing.
@@ -82,12 +90,13 @@ type Provider struct {
 	expression *expression // nil: the usual identity
 	uid        string
 	order      *newest.Order
+	logger     *zap.Logger
 }
 
 // New makes a provider of a vendor's calls.
 func New(s notify.Settings, o Options) (*Provider, error) {
 	uid, _, _ := strings.Cut(s.UID, "-")
-	p := &Provider{options: o, uid: uid, order: newest.In(s.Memory)}
+	p := &Provider{options: o, uid: uid, order: newest.In(s.Memory), logger: s.Logger}
 	if s.CommitStatusExpr != "" {
 		var err error
 		if p.expression, err = compile(s); err != nil {
@@ -100,36 +109,29 @@ func New(s notify.Settings, o Options) (*Provider, error) {
 	return p, nil
 }
 
-// The rules by which events are left out.
-const (
-	// RuleNoGitCommit is that of events whose revision is of something that is
-	// not in Git, such as a Helm chart's version.
-	RuleNoGitCommit = "no_git_commit"
-	// RuleNoState is that of events whose severity is neither info nor error, so
-	// that they tell of neither success nor failure.
-	RuleNoState = "no_state"
-)
-
-// Skips leaves out what no status can be written of.
-func Skips(e *fluxevent.Event) (rule string, skip bool) {
-	if e.Severity != fluxevent.SeverityInfo && !e.IsError() {
-		return RuleNoState, true
-	}
-	_, found := gitrepo.Commit(e.Metadata, &e.InvolvedObject)
-	return RuleNoGitCommit, !found
+// Rules leave events out, for the table.
+type Rules struct {
+	// Progress is told as well.
+	Progress bool
+	// Hashes are those of the host.
+	Hashes gitrepo.Hashes
 }
 
-// SkipsProgressing leaves out what is in progress as well.
-func SkipsProgressing(e *fluxevent.Event) (rule string, skip bool) {
-	if rule, skip := notify.SkipsProgressing(e); skip {
+// Skips leaves out what no status can be written of.
+func (r Rules) Skips(e *fluxevent.Event) (rule string, skip bool) {
+	if rule, skip := notify.SkipsProgressing(e); skip && !r.Progress {
 		return rule, true
 	}
-	return Skips(e)
+	if e.Severity != fluxevent.SeverityInfo && !e.IsError() {
+		return notify.RuleNoState, true
+	}
+	_, found := gitrepo.Commit(e.Metadata, &e.InvolvedObject, r.Hashes)
+	return notify.RuleNoGitCommit, !found
 }
 
 // Render implements notify.Provider.
 func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
-	commit, found := gitrepo.Commit(n.Own, &n.Event.InvolvedObject)
+	commit, found := gitrepo.Commit(n.Own, &n.Event.InvolvedObject, p.options.Hashes)
 	if !found {
 		return nil, nil
 	}
@@ -148,7 +150,7 @@ func (p *Provider) Render(n *notify.Notification) ([]notify.Payload, error) {
 	if err != nil {
 		return nil, errors.New("the status cannot be written as JSON")
 	}
-	return []notify.Payload{{Method: http.MethodPost, Body: body, Key: s.Key, Object: n.Subject(), Time: n.Time()}}, nil
+	return []notify.Payload{{Method: http.MethodPost, Body: body, Key: s.Key, Object: n.Subject(), Time: n.Place()}}, nil
 }
 
 func (p *Provider) state(e *fluxevent.Event) string {
@@ -191,7 +193,8 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		return notify.Permanentf("rendering", "the status cannot be read: %w", err)
 	}
 	key := strings.Join([]string{p.options.Repository, strings.ToLower(s.Commit), s.Genre, s.Key}, "\x00")
-	return p.order.Write(ctx, key, payload.Time, func() error {
+	ctx = httpsend.OneDelivery(ctx)
+	written, err := p.order.Write(ctx, key, payload.Time, func() error {
 		there, found, err := p.options.Vendor.Newest(ctx, s)
 		if err != nil {
 			return err
@@ -201,6 +204,18 @@ func (p *Provider) Deliver(ctx context.Context, payload notify.Payload) error {
 		}
 		return p.options.Vendor.Post(ctx, s)
 	})
+	if err == nil && !written {
+		p.logger.Debug("superseded: a later event has written this status", zap.String("object", payload.Object), zap.Time("time", payload.Time))
+	}
+	return err
+}
+
+// Check implements notify.Checker.
+func (p *Provider) Check(ctx context.Context) error {
+	if p.options.Missing != "" {
+		return notify.Permanentf("configuration", "%s", p.options.Missing)
+	}
+	return p.options.Vendor.Check(ctx)
 }
 
 // Empty answers as the API of a repository without statuses: a row's OK, where
@@ -221,4 +236,7 @@ func Absent(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "{}")
 }
 
-var _ notify.Provider = (*Provider)(nil)
+var (
+	_ notify.Provider = (*Provider)(nil)
+	_ notify.Checker  = (*Provider)(nil)
+)

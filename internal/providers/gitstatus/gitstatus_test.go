@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -48,6 +50,8 @@ func (v *vendor) Post(_ context.Context, s gitstatus.Status) error {
 	return v.onPost
 }
 
+func (v *vendor) Check(context.Context) error { return notify.ErrUncheckable }
+
 func provider(t *testing.T, v *vendor, change func(*notify.Settings, *gitstatus.Options)) *gitstatus.Provider {
 	t.Helper()
 	s := providertest.Complete(t, notify.Settings{Address: "https://example.com/owner/repository"})
@@ -65,7 +69,7 @@ func told(t *testing.T, p *gitstatus.Provider, reason, severity string, second i
 	t.Helper()
 	e := providertest.Event(t, "kustomization-commit-status")
 	e.Reason, e.Severity = reason, severity
-	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second) * time.Second))
+	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour))
 	payloads, err := p.Render(providertest.Notification(t, e))
 	require.NoError(t, err)
 	require.Len(t, payloads, 1)
@@ -88,11 +92,11 @@ func TestSkips(t *testing.T) {
 		reason, revision string
 		rule             string
 	}{
-		{gitstatus.Skips, "Progressing", commit, ""},
-		{gitstatus.Skips, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
-		{gitstatus.SkipsProgressing, "ReconciliationSucceeded", commit, ""},
-		{gitstatus.SkipsProgressing, "Progressing", commit, "progressing"},
-		{gitstatus.SkipsProgressing, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
+		{gitstatus.Rules{Progress: true}.Skips, "Progressing", commit, ""},
+		{gitstatus.Rules{Progress: true}.Skips, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
+		{gitstatus.Rules{}.Skips, "ReconciliationSucceeded", commit, ""},
+		{gitstatus.Rules{}.Skips, "Progressing", commit, "progressing"},
+		{gitstatus.Rules{}.Skips, "ReconciliationSucceeded", "6.5.0", "no_git_commit"},
 	} {
 		rule, skip := c.skips(event(c.reason, c.revision))
 		assert.Equal(t, c.rule != "", skip)
@@ -101,12 +105,12 @@ func TestSkips(t *testing.T) {
 		}
 	}
 	for _, severity = range []string{"trace", "warning", ""} {
-		rule, skip := gitstatus.Skips(event("ReconciliationSucceeded", commit))
+		rule, skip := gitstatus.Rules{}.Skips(event("ReconciliationSucceeded", commit))
 		assert.True(t, skip, severity)
 		assert.Equal(t, "no_state", rule)
 	}
 	severity = "error"
-	_, skip := gitstatus.Skips(event("ReconciliationFailed", commit))
+	_, skip := gitstatus.Rules{}.Skips(event("ReconciliationFailed", commit))
 	assert.False(t, skip)
 }
 
@@ -217,6 +221,29 @@ func TestOlderEventsAreLate(t *testing.T) {
 	assert.Equal(t, 3, v.posts, "another commit")
 }
 
+// A clock that is ahead for one event does not make what comes after it look older.
+func TestAnEventOfTheFuture(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.DebugLevel)
+	v := &vendor{}
+	p := provider(t, v, func(s *notify.Settings, _ *gitstatus.Options) { s.Logger = zap.New(core) })
+	ahead := told(t, p, "ReconciliationSucceeded", "info", 365*24*3600)
+	assert.Equal(t, providertest.Observed, ahead.Time, "it had arrived by then")
+	require.NoError(t, p.Deliver(t.Context(), ahead))
+	e := providertest.Event(t, "kustomization-commit-status")
+	e.Reason, e.Severity, e.Observed = "HealthCheckFailed", "error", providertest.Observed.Add(2*time.Second)
+	e.Timestamp = fluxevent.NewTime(providertest.Observed.Add(time.Second))
+	payloads, err := p.Render(providertest.Notification(t, e))
+	require.NoError(t, err)
+	require.NoError(t, p.Deliver(t.Context(), payloads[0]))
+	assert.Equal(t, 2, v.posts)
+	assert.Empty(t, logs.All())
+	require.NoError(t, p.Deliver(t.Context(), ahead))
+	assert.Equal(t, 2, v.posts)
+	require.Equal(t, 1, logs.FilterMessageSnippet("superseded").Len())
+	assert.Equal(t, "kustomization/apps.flux-system", logs.All()[0].ContextMap()["object"])
+}
+
 func TestFailuresBetweenTheCalls(t *testing.T) {
 	t.Parallel()
 	v := &vendor{}
@@ -271,4 +298,13 @@ func TestNotAStatus(t *testing.T) {
 	assert.Equal(t, notify.Permanent, e.Class)
 	var syntax *json.SyntaxError
 	assert.ErrorAs(t, e, &syntax)
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, provider(t, &vendor{}, nil).Check(t.Context()), notify.ErrUncheckable)
+	var e *notify.Error
+	missing := provider(t, &vendor{}, func(_ *notify.Settings, o *gitstatus.Options) { o.Missing = "token: must be set" })
+	require.ErrorAs(t, missing.Check(t.Context()), &e)
+	assert.Equal(t, "configuration", e.Type)
 }

@@ -137,13 +137,9 @@ func revision(metadata map[string]string) string {
 	return "unknown"
 }
 
-// RuleHelmRepository is the rule by which the events of HelmRepositories are
-// left out.
-const RuleHelmRepository = "helm_repository"
-
 // Skips is for the table.
 func Skips(e *fluxevent.Event) (rule string, skip bool) {
-	return RuleHelmRepository, !fluxtrace.Traceable(e)
+	return notify.RuleHelmRepository, !fluxtrace.Traceable(e)
 }
 
 var _ notify.Provider = (*Provider)(nil)

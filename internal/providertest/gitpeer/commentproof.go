@@ -80,7 +80,7 @@ func commented(t *testing.T, p notify.Provider, object, second int) (notify.Payl
 			Kind: "Kustomization", Namespace: "apps", Name: fmt.Sprintf("app-%02d", object), APIVersion: "kustomize.toolkit.fluxcd.io/v1",
 		},
 		Severity: outcome.severity, Reason: outcome.reason, Message: outcome.reason + "\n/close",
-		Timestamp: fluxevent.NewTime(providertest.Observed.Add(time.Duration(second) * time.Second)),
+		Timestamp: fluxevent.NewTime(providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour)),
 		Metadata:  map[string]string{notify.ChangeRequestKey: requests[object%len(requests)]},
 	}))
 	require.NoError(t, err)

@@ -111,7 +111,7 @@ func rendered(t *testing.T, p notify.Provider, object, second int) (notify.Paylo
 			Kind: "Kustomization", Namespace: "apps", Name: fmt.Sprintf("app-%02d", object), APIVersion: "kustomize.toolkit.fluxcd.io/v1",
 		},
 		Severity: outcome.severity, Reason: outcome.reason, Message: "told",
-		Timestamp: fluxevent.NewTime(providertest.Observed.Add(time.Duration(second) * time.Second)),
+		Timestamp: fluxevent.NewTime(providertest.Observed.Add(time.Duration(second)*time.Second - time.Hour)),
 		Metadata: map[string]string{
 			"kustomize.toolkit.fluxcd.io/commit_status": "update",
 			"kustomize.toolkit.fluxcd.io/revision":      fmt.Sprintf("main@sha1:%040x", object%5+1),
