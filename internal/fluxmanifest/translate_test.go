@@ -173,6 +173,12 @@ func TestLists(t *testing.T) {
 	}
 }
 
+func TestAListThatIsItsOwnItem(t *testing.T) {
+	t.Parallel()
+	got := translate(t, "&all\napiVersion: v1\nkind: List\nitems: [*all]\n---"+provider+alert, Options{})
+	assert.NotNil(t, got.exporter(t, "apps-hook"))
+}
+
 func TestOtherKindsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	got := translate(t, `
