@@ -51,6 +51,7 @@ func TestFaults(t *testing.T) {
 		"no name":            {strings.Replace(provider, "name: hook, ", "", 1) + alert, []string{"4: Provider: metadata.name: must be set to a name"}},
 		"odd name":           {strings.Replace(provider, "name: hook", "name: 'a::b'", 1) + alert, []string{"4: Provider: metadata.name: must be set to a name"}},
 		"odd namespace":      {strings.Replace(provider, "namespace: apps", "namespace: ../x", 1) + alert, []string{"4: Provider ../x/hook: metadata.namespace: must be a name"}},
+		"dotted namespace":   {strings.Replace(provider, "namespace: apps", "namespace: a.b", 1) + alert, []string{"4: Provider a.b/hook: metadata.namespace: must be a name such as flux-system, of lower-case letters, digits and hyphens, without a dot"}},
 		"twice":              {provider + "---" + provider + alert, []string{"9: Provider apps/hook: is there twice, first in flux.yaml:2"}},
 		"nothing":            {"a: b", []string{"no Provider with an Alert is in DIR, so nobody would be told of anything"}},
 		"no Alert":           {provider, []string{"no Provider with an Alert is in DIR"}},

@@ -106,7 +106,8 @@ func sortedByRef(list []*Provider) []*Provider {
 }
 
 // ids names the components of every Provider. Where two come to the same name,
-// as a-b/c and a/b-c do, both have a dot, which no namespace has in it.
+// as a-b/c and a/b-c do, both have a dot instead, which no namespace has in it.
+// A name with a dot of its own always has, so that nothing else can come to it.
 func (t *translation) ids() map[*Provider]string {
 	count, ids := map[string]int{}, map[*Provider]string{}
 	for _, p := range t.manifests.providers {
@@ -114,7 +115,7 @@ func (t *translation) ids() map[*Provider]string {
 	}
 	for _, p := range t.manifests.providers {
 		ids[p] = p.Namespace + "-" + p.Name
-		if count[ids[p]] > 1 {
+		if count[ids[p]] > 1 || strings.Contains(p.Name, ".") {
 			ids[p] = p.Namespace + "." + p.Name
 		}
 	}

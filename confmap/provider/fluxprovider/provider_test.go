@@ -110,7 +110,11 @@ func TestEveryType(t *testing.T) {
 			r, logs := newResolver(t, "flux:"+filepath.Join("testdata", "types", row.Type+".yaml"))
 			conf, err := r.Resolve(context.Background())
 			require.NoError(t, err)
-			assert.Equal(t, row.Type, exporter(t, conf, "flux_notify/flux-system-"+row.Type).Type)
+			between := "-"
+			if strings.Contains(row.Type, ".") {
+				between = "."
+			}
+			assert.Equal(t, row.Type, exporter(t, conf, "flux_notify/flux-system"+between+row.Type).Type)
 			assert.Empty(t, logs.All(), "nothing is to be warned of")
 		})
 	}
