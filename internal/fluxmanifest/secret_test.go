@@ -75,7 +75,7 @@ func TestSecretsFromTheEnvironment(t *testing.T) {
 
 	for secret, warning := range map[string]string{
 		"data: {token: 'ENC[x]'}\nstringData:\n  address: ENC[x]\nsops: {mac: ENC}\n": "flux.yaml:24: Secret apps/token: sops: the Secret is encrypted: set the variables",
-		"data:\n  token: " + canary + "%\nstringData: {address: x}\n":               "flux.yaml:22: Secret apps/token: data.token: is not base64",
+		"data:\n  token: " + canary + "%\nstringData: {address: x}\n":                 "flux.yaml:22: Secret apps/token: data.token: is not base64",
 	} {
 		got := translate(t, withSecret+secretHead+secret, options)
 		assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps-hook")["secret"])

@@ -21,6 +21,10 @@ type Options struct {
 	Endpoint string
 	// Storage is the folder of the queues. Empty: they are in memory.
 	Storage string
+	// QueueSize and NumConsumers are those of each queue, MaxElapsedTime is how
+	// long a notification is repeated. Zero and empty: the exporter's defaults.
+	QueueSize, NumConsumers int
+	MaxElapsedTime          string
 	// Secrets says how the values of Secrets come into the configuration.
 	Secrets SecretMode
 	// SecretRoot is the folder of the mounted Secrets, for SecretsMounted.

@@ -171,7 +171,10 @@ func (s source) load() (config map[string]any, warnings fluxmanifest.Problems, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", schemeName, err)
 	}
-	options := fluxmanifest.Options{Endpoint: s.endpoint, Storage: s.storage, Check: checkExporter}
+	options := fluxmanifest.Options{
+		Endpoint: s.endpoint, Storage: s.storage, Check: checkExporter,
+		QueueSize: s.queueSize, NumConsumers: s.numConsumers, MaxElapsedTime: s.maxElapsedTime,
+	}
 	if s.secrets != "" {
 		options.Secrets, options.SecretRoot = fluxmanifest.SecretsMounted, s.secrets
 	}
