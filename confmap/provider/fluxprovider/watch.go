@@ -75,7 +75,7 @@ func (w *watch) look() {
 	if w.inUse == nil {
 		return
 	}
-	config, _, err := w.source.load()
+	config, warnings, err := w.source.load()
 	if err != nil {
 		if w.refused != err.Error() { // once for each fault
 			w.provider.refuse(err)
@@ -84,6 +84,7 @@ func (w *watch) look() {
 		return
 	}
 	w.refused = ""
+	w.provider.warn(w.uri, warnings)
 	w.provider.keep(w.uri, config)
 	if reflect.DeepEqual(config, w.inUse) || !w.provider.claim() {
 		return
