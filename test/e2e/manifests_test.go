@@ -172,6 +172,11 @@ func TestManifestsAreEdited(t *testing.T) {
 			f.Again()
 			stop, sent := make(chan struct{}), 0
 			var sender sync.WaitGroup
+			finish := sync.OnceFunc(func() {
+				close(stop)
+				sender.Wait()
+			})
+			defer finish() // also where something fails
 			sender.Go(func() {
 				for {
 					select {
@@ -206,8 +211,7 @@ func TestManifestsAreEdited(t *testing.T) {
 			f.put("alert.yaml", edition("three")) // of no Provider yet
 			f.put("provider.yaml", providerOf("flux-system", "hook", "type: generic, address: '"+s.URL+"/moved'"))
 			told("three")
-			close(stop)
-			sender.Wait()
+			finish()
 			f.Stop()
 
 			counts := messages(t, s.Accepted())
