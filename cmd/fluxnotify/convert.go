@@ -25,7 +25,7 @@ the exporters are content with their settings, "fluxnotify check" tells.
 ` + exitCodes,
 		Example: `  fluxnotify convert ./notifications/ > collector.yaml
   fluxnotify convert --secrets /etc/secrets --storage /var/lib/otelcol-flux providers.yaml alerts.yaml
-  kubectl get providers,alerts -A -o yaml > flux.yaml && fluxnotify convert flux.yaml`,
+  kubectl get providers.notification.toolkit.fluxcd.io,alerts.notification.toolkit.fluxcd.io -A -o yaml > flux.yaml && fluxnotify convert flux.yaml`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	cmd.Flags().StringVar(&options.SecretRoot, "secrets", "", "folder under which Secrets are mounted, instead of variables")

@@ -25,6 +25,7 @@ var errFailed = errors.New("not everything is as it should be")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends what the first could not
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -34,7 +35,7 @@ func main() {
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
 	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
-	root.SetIn(in)
+	root.SetIn(interruptible{ctx, in})
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
@@ -46,4 +47,31 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	_, _ = fmt.Fprintln(errOut, "fluxnotify: "+err.Error())
 	return exitUsage
+}
+
+// interruptible is an input that ends with its context. Nothing else ends a read
+// of a terminal, or of a pipe that nobody writes to; its goroutine stays behind,
+// for as long as the process does.
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+// Read implements io.Reader.
+func (r interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	buffer, done := make([]byte, len(p)), make(chan result, 1)
+	go func() {
+		n, err := r.in.Read(buffer)
+		done <- result{n, err}
+	}()
+	select {
+	case read := <-done:
+		return copy(p, buffer[:read.n]), read.err
+	case <-r.ctx.Done():
+		return 0, errors.New("was interrupted")
+	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -62,6 +64,31 @@ func TestCompletion(t *testing.T) {
 	out, _, code := command(t, "", "__complete", "render", "--config", "none.yaml", "--exporter", "")
 	assert.Equal(t, exitDone, code)
 	assert.Equal(t, ":4\n", out, "nothing, and no complaint in the middle of a line")
+}
+
+// A signal ends a command that waits for its input, which may never come.
+func TestASignalEndsTheReadingOfStandardInput(t *testing.T) {
+	t.Parallel()
+	in, writer := io.Pipe()
+	t.Cleanup(func() { assert.NoError(t, writer.Close()) })
+	for _, args := range [][]string{{"send", "-"}, {"render", "-c", collectorYAML, "-"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var stdout, stderr bytes.Buffer
+		code := run(ctx, args, readHook{in, cancel}, &stdout, &stderr)
+		assert.Equal(t, exitUsage, code)
+		assert.Equal(t, "fluxnotify: standard input: was interrupted\n", stderr.String())
+	}
+}
+
+// readHook calls a function before it reads.
+type readHook struct {
+	io.Reader
+	before func()
+}
+
+func (r readHook) Read(p []byte) (int, error) {
+	r.before()
+	return r.Reader.Read(p)
 }
 
 func TestColourIsForTerminals(t *testing.T) {

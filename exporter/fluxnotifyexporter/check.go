@@ -3,6 +3,8 @@ package fluxnotifyexporter
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 
 	"go.opentelemetry.io/collector/component"
@@ -62,23 +64,36 @@ func Check(ctx context.Context, id component.ID, config *Config) (CheckKind, err
 			return CheckedAPI, err
 		}
 	}
-	if _, err := httpsend.ParseAddress(r.settings.Address); row.Bus || err != nil {
+	address, err := httpsend.ParseAddress(r.settings.Address)
+	if row.Bus || err != nil {
 		return CheckedNothing, nil
 	}
-	return r.connect(ctx, set)
+	return r.connect(ctx, set, address)
 }
 
 // connect opens a connection as a delivery would.
-func (r *resolved) connect(ctx context.Context, set component.TelemetrySettings) (CheckKind, error) {
-	kind := CheckedConnection
-	if r.client.ProxyURL != "" && strings.HasPrefix(strings.ToLower(r.settings.Address), "http:") {
-		kind = CheckedProxy
-	}
-	client, err := r.httpClient(ctx, nil, set, validationOnly())
+func (r *resolved) connect(ctx context.Context, set component.TelemetrySettings, address *url.URL) (CheckKind, error) {
+	use := validationOnly()
+	client, err := r.httpClient(ctx, nil, set, use)
 	if err != nil {
-		return kind, err
+		return CheckedConnection, err
+	}
+	kind := CheckedConnection
+	if endsAtProxy(use.tap.transport, address) {
+		kind = CheckedProxy
 	}
 	s := r.settings
 	s.HTTP = client
 	return kind, httpsend.Connect(ctx, s)
+}
+
+// endsAtProxy tells whether a connection reaches no further than to a proxy, be
+// it the configuration's or the environment's: an HTTP proxy is asked for what is
+// not encrypted by the request itself.
+func endsAtProxy(transport *http.Transport, address *url.URL) bool {
+	if transport == nil || transport.Proxy == nil || address.Scheme != "http" {
+		return false
+	}
+	proxy, err := transport.Proxy(&http.Request{URL: address})
+	return err == nil && proxy != nil && strings.HasPrefix(proxy.Scheme, "http")
 }

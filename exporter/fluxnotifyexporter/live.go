@@ -66,7 +66,7 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 			c.set.Logger.Warn("everybody on this machine may read files of "+key+": take the right from them, or give the mounted Secret the defaultMode 0440 and the pod an fsGroup",
 				zap.String(key, dir), zap.Strings("files", exposed))
 		}
-		watcher, err := filewatch.Watch(dir, c.reload)
+		watcher, err := filewatch.Watch(dir, c.reload, c.unwatched)
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
@@ -113,6 +113,10 @@ func (c *current) reload() {
 	c.mu.Unlock()
 	c.set.Logger.Info("the changed secret is in use")
 	c.retired.Go(func() { c.retire(context.Background(), old) })
+}
+
+func (c *current) unwatched(err error) {
+	c.set.Logger.Warn("changes of the secret are seen at the next start only", zap.Error(err))
 }
 
 func (c *current) make(ctx context.Context, r resolved) (*instance, error) {

@@ -9,6 +9,7 @@ import (
 	gotoken "go/token"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -386,4 +387,25 @@ func TestCheck(t *testing.T) {
 		assert.NotContains(t, err.Error(), "canary", c.name)
 	}
 	assert.Equal(t, []string{"GET /api/v2/status"}, asked, "nobody else is asked anything")
+}
+
+func TestEndsAtProxy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		proxy, address string
+		want           bool
+	}{
+		{"http://proxy:3128", "http://example.com", true},
+		{"https://proxy:3128", "http://example.com", true},
+		{"http://proxy:3128", "https://example.com", false}, // CONNECT
+		{"socks5://proxy:1080", "http://example.com", false},
+	} {
+		proxy, err := url.Parse(c.proxy)
+		require.NoError(t, err)
+		address, err := url.Parse(c.address)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, endsAtProxy(&http.Transport{Proxy: http.ProxyURL(proxy)}, address), "%v", c)
+		assert.False(t, endsAtProxy(&http.Transport{Proxy: http.ProxyURL(nil)}, address))
+		assert.False(t, endsAtProxy(&http.Transport{}, address))
+	}
 }

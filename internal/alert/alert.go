@@ -154,8 +154,7 @@ func (a *Alert) wantsObject(e *fluxevent.Event) bool {
 }
 
 func (s *source) matches(e *fluxevent.Event) bool {
-	o := &e.InvolvedObject
-	if !s.kind.matches(o.Kind) || !s.name.matches(o.Name) || !s.namespace.matches(o.Namespace) {
+	if !s.names(&e.InvolvedObject) {
 		return false
 	}
 	for key, value := range s.labels {
@@ -164,6 +163,11 @@ func (s *source) matches(e *fluxevent.Event) bool {
 		}
 	}
 	return true
+}
+
+// names tells whether the source is of an object, whatever its labels.
+func (s *source) names(o *fluxevent.Object) bool {
+	return s.kind.matches(o.Kind) && s.name.matches(o.Name) && s.namespace.matches(o.Namespace)
 }
 
 func matchesAny(expressions []*regexp.Regexp, message string) bool {

@@ -18,8 +18,7 @@ func (a *Alert) Explain(e *fluxevent.Event, rule string) string {
 	case RuleSuspend:
 		return "the alert is suspended"
 	case RuleEventSources:
-		o := &e.InvolvedObject
-		return fmt.Sprintf("none of its sources matches %s %s/%s", o.Kind, o.Namespace, o.Name)
+		return a.explainSources(e)
 	case RuleEventSeverity:
 		return fmt.Sprintf("it wants errors, and the event's severity is %q", e.Severity)
 	case RuleExclusionList:
@@ -28,6 +27,17 @@ func (a *Alert) Explain(e *fluxevent.Event, rule string) string {
 		return "the message matches none of its expressions"
 	}
 	return ""
+}
+
+func (a *Alert) explainSources(e *fluxevent.Event) string {
+	o := &e.InvolvedObject
+	text := fmt.Sprintf("none of its sources matches %s %s/%s", o.Kind, o.Namespace, o.Name)
+	for i := range a.sources {
+		if a.sources[i].names(o) {
+			return text + ": one would, but for its labels, which the event does not carry"
+		}
+	}
+	return text
 }
 
 func firstMatch(expressions []*regexp.Regexp, message string) string {

@@ -23,9 +23,10 @@ func TestExplain(t *testing.T) {
 	for want, c := range map[string]alert.Config{
 		"the alert is suspended":                                {Suspend: true},
 		"none of its sources matches Kustomization apps/webapp": {EventSources: []alert.SourceConfig{{Kind: "HelmRelease"}, {Kind: "Kustomization", Name: "other"}}},
-		`it wants errors, and the event's severity is "info"`:   {EventSeverity: "error"},
-		`the message matches "^waiting.*socket"`:                {ExclusionList: []string{"^never", "^waiting.*socket"}},
-		"the message matches none of its expressions":           {InclusionList: []string{"succeeded"}},
+		"none of its sources matches Kustomization apps/webapp: one would, but for its labels, which the event does not carry": {EventSources: []alert.SourceConfig{{Kind: "HelmRelease"}, {Kind: "Kustomization", Namespace: "apps", MatchLabels: map[string]string{"team": "a"}}}},
+		`it wants errors, and the event's severity is "info"`:                                                                  {EventSeverity: "error"},
+		`the message matches "^waiting.*socket"`:                                                                               {ExclusionList: []string{"^never", "^waiting.*socket"}},
+		"the message matches none of its expressions":                                                                          {InclusionList: []string{"succeeded"}},
 	} {
 		c.Name, c.Namespace = "all", "flux-system"
 		a, err := alert.New(&c, zap.NewNop())

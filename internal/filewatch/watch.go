@@ -3,6 +3,7 @@
 package filewatch
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,10 +17,16 @@ import (
 // writes several files, or a file in several steps, is let finish.
 const settle = 20 * time.Millisecond
 
+// patience is how long that may take: files that are never quiet are reported
+// all the same.
+const patience = time.Second
+
 // Watcher reports changes.
 type Watcher struct {
 	watcher *fsnotify.Watcher
 	root    string
+	tree    bool // root is a folder that was asked for
+	failed  func(error)
 	done    chan struct{}
 }
 
@@ -27,8 +34,9 @@ type Watcher struct {
 // folder, its files and the folders in it, but for those whose names begin with
 // a dot. Kubernetes swaps the link ..data; others replace files, or the folder
 // itself, which is why its parent is watched too. Of a file, everything beside
-// it is watched, because any of that may be what it links to.
-func Watch(path string, changed func()) (*Watcher, error) {
+// it is watched, because any of that may be what it links to. A folder that comes
+// later and cannot be watched is told to failed.
+func Watch(path string, changed func(), failed func(error)) (*Watcher, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", path, err)
@@ -44,51 +52,60 @@ func Watch(path string, changed func()) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", path, err)
 	}
-	w := &Watcher{watcher: watcher, root: path, done: make(chan struct{})}
+	w := &Watcher{watcher: watcher, root: path, tree: info.IsDir(), failed: failed, done: make(chan struct{})}
 	err = watcher.Add(filepath.Dir(path))
-	if err == nil && info.IsDir() {
-		err = w.addTree(path)
-	} else if err == nil {
-		err = watcher.Add(path)
+	if err == nil {
+		err = w.add(path)
 	}
 	if err != nil {
 		_ = watcher.Close()
 		return nil, fmt.Errorf("watch %s: %w", path, err)
 	}
-	go w.run(changed, info.IsDir())
+	go w.run(changed)
 	return w, nil
 }
 
-// Close ends the watch, and returns when changed will not be called again.
+// Close ends the watch, and returns when nothing will be called again.
 func (w *Watcher) Close() error {
 	err := w.watcher.Close()
 	<-w.done
 	return err
 }
 
-// addTree watches a folder and the folders in it. Of these, what has gone again
-// meanwhile does not matter.
-func (w *Watcher) addTree(dir string) error {
-	if err := w.watcher.Add(dir); err != nil {
+// add watches a folder, and if it is asked for the folders in it. Of these, what
+// has gone again meanwhile does not matter.
+func (w *Watcher) add(dir string) error {
+	if err := w.watcher.Add(dir); err != nil || !w.tree {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, entry := range entries {
-		if entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") {
-			_ = w.addTree(filepath.Join(dir, entry.Name()))
+		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		if err := w.add(filepath.Join(dir, entry.Name())); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (w *Watcher) run(changed func(), tree bool) {
+func (w *Watcher) run(changed func()) {
 	defer close(w.done)
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
 	defer quiet.Stop()
+	var since time.Time // of the first change that is not reported
+	wait := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		quiet.Reset(min(settle, patience-time.Since(since)))
+	}
 	for {
 		select {
 		case event, open := <-w.watcher.Events:
@@ -99,15 +116,16 @@ func (w *Watcher) run(changed func(), tree bool) {
 				continue // a neighbour in the parent folder
 			}
 			if event.Has(fsnotify.Create) {
-				w.added(event.Name, tree)
+				w.added(event.Name)
 			}
-			quiet.Reset(settle)
+			wait()
 		case _, open := <-w.watcher.Errors:
 			if !open {
 				return
 			}
-			quiet.Reset(settle) // events were lost: look
+			wait() // events were lost: look
 		case <-quiet.C:
+			since = time.Time{}
 			changed()
 		}
 	}
@@ -115,15 +133,15 @@ func (w *Watcher) run(changed func(), tree bool) {
 
 // added watches a folder that has come, or come back. If it went again, its
 // next creation is reported by the folder above.
-func (w *Watcher) added(path string, tree bool) {
-	switch {
-	case path == w.root && !tree:
-		_ = w.watcher.Add(path)
-	case path == w.root:
-		_ = w.addTree(path)
-	case tree && !strings.HasPrefix(filepath.Base(path), "."):
-		if info, err := os.Lstat(path); err == nil && info.IsDir() {
-			_ = w.addTree(path)
-		}
+func (w *Watcher) added(path string) {
+	if path != w.root && (!w.tree || strings.HasPrefix(filepath.Base(path), ".")) {
+		return
+	}
+	info, err := os.Lstat(path)
+	if err == nil && (path == w.root || info.IsDir()) {
+		err = w.add(path)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		w.failed(fmt.Errorf("watch %s: %w", path, err))
 	}
 }

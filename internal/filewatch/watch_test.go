@@ -3,7 +3,9 @@ package filewatch
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 )
 
 const (
-	patience = 10 * time.Second
+	deadline = 10 * time.Second
 	tick     = 2 * time.Millisecond
 	// silence is long enough for a change that ought not to be reported.
 	silence = 5 * settle
@@ -26,7 +28,10 @@ type reader struct {
 	name  string       // of the file in it that is read; token if empty
 	token atomic.Value // string; "(none)" when the folder could not be read
 	calls atomic.Int64
+	errs  atomic.Value // error; what failed last
 }
+
+func (r *reader) failed(err error) { r.errs.Store(err) }
 
 func (r *reader) changed() {
 	token := "(none)"
@@ -48,7 +53,7 @@ func (r *reader) file() string {
 
 func (r *reader) awaits(t *testing.T, token string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return r.token.Load() == token }, patience, tick, "%q is not reported", token)
+	require.Eventually(t, func() bool { return r.token.Load() == token }, deadline, tick, "%q is not reported", token)
 }
 
 func TestMain(m *testing.M) {
@@ -78,7 +83,7 @@ func watched(t *testing.T) (*reader, *Watcher) {
 	t.Helper()
 	r := &reader{dir: filepath.Join(t.TempDir(), "secret")}
 	require.NoError(t, os.Mkdir(r.dir, 0o700))
-	w, err := Watch(r.dir, r.changed)
+	w, err := Watch(r.dir, r.changed, r.failed)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, w.Close()) })
 	return r, w
@@ -165,6 +170,45 @@ func TestWatchLetsWritersFinish(t *testing.T) {
 	assert.LessOrEqual(t, r.calls.Load(), int64(1+time.Since(began)/settle), "the folder is quiet before every report")
 }
 
+// Who writes without an end is reported all the same.
+func TestWatchOfWhatIsNeverQuiet(t *testing.T) {
+	t.Parallel()
+	r, _ := watched(t)
+	began := time.Now()
+	for r.calls.Load() == 0 {
+		write(t, filepath.Join(r.dir, "token"), "again")
+		require.Less(t, time.Since(began), deadline, "nothing is reported")
+	}
+}
+
+// The path of what lies deepest is longer than any system call takes
+// (PATH_MAX of Linux, 4096 bytes): it is there, and cannot be watched.
+func TestWatchTellsWhatCannotBeWatched(t *testing.T) {
+	t.Parallel()
+	deep := func(dir string) {
+		root, err := os.OpenRoot(dir)
+		require.NoError(t, err)
+		for range 20 {
+			name := strings.Repeat("x", 250)
+			require.NoError(t, root.Mkdir(name, 0o700))
+			below, err := root.OpenRoot(name)
+			require.NoError(t, err)
+			require.NoError(t, root.Close())
+			root = below
+		}
+		require.NoError(t, root.Close())
+	}
+	r, _ := watched(t)
+	deep(r.dir)
+	require.Eventually(t, func() bool { return r.errs.Load() != nil }, deadline, tick)
+	require.ErrorIs(t, r.errs.Load().(error), syscall.ENAMETOOLONG)
+	write(t, filepath.Join(r.dir, "token"), "still watched")
+	r.awaits(t, "still watched")
+
+	_, err := Watch(r.dir, r.changed, r.failed)
+	require.ErrorIs(t, err, syscall.ENAMETOOLONG, "as at a start")
+}
+
 func TestCloseEndsReports(t *testing.T) {
 	t.Parallel()
 	r, w := watched(t)
@@ -187,7 +231,7 @@ func TestCloseAwaitsTheReportUnderWay(t *testing.T) {
 		close(entered)
 		<-leave
 		left.Store(true)
-	})
+	}, func(error) {})
 	require.NoError(t, err)
 	write(t, filepath.Join(dir, "token"), "x")
 	<-entered
@@ -212,7 +256,7 @@ func TestCloseAwaitsTheReportUnderWay(t *testing.T) {
 func TestWatchNoFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "absent")
-	_, err := Watch(dir, func() {})
+	_, err := Watch(dir, func() {}, func(error) {})
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "watch "+dir)
 }
@@ -221,7 +265,7 @@ func TestWatchRelativePath(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(filepath.Dir(dir))
 	r := &reader{dir: dir}
-	w, err := Watch(filepath.Base(dir), r.changed)
+	w, err := Watch(filepath.Base(dir), r.changed, r.failed)
 	require.NoError(t, err)
 	write(t, filepath.Join(dir, "token"), "relative")
 	r.awaits(t, "relative")
@@ -249,7 +293,7 @@ func TestWatchFile(t *testing.T) {
 	r := &reader{dir: t.TempDir()}
 	token := filepath.Join(r.dir, "token")
 	mount(t, r.dir, "..1", "one")
-	w, err := Watch(token, r.changed)
+	w, err := Watch(token, r.changed, r.failed)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, w.Close()) })
 	mount(t, r.dir, "..2", "two")
@@ -271,7 +315,7 @@ func TestWatchLinkToFolder(t *testing.T) {
 		write(t, filepath.Join(base, version, "token"), version)
 	}
 	require.NoError(t, os.Symlink("one", r.dir))
-	w, err := Watch(r.dir, r.changed)
+	w, err := Watch(r.dir, r.changed, r.failed)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, w.Close()) })
 	require.NoError(t, os.Symlink("two", r.dir+".new"))

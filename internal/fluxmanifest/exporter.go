@@ -43,9 +43,7 @@ func (t *translation) exporter(p *Provider, alerts []*Alert) (settings map[strin
 	if p.Suspend {
 		settings["suspend"] = true
 	}
-	if t.options.Storage != "" {
-		settings["sending_queue"] = map[string]any{"storage": StorageID}
-	}
+	t.options.tune(settings)
 	t.secrets(p, row, settings)
 	list := make([]any, len(alerts))
 	for i, a := range alerts {
@@ -53,6 +51,26 @@ func (t *translation) exporter(p *Provider, alerts []*Alert) (settings map[strin
 	}
 	settings["alerts"] = list
 	return settings, true
+}
+
+// tune sets what is the same for every exporter.
+func (o Options) tune(settings map[string]any) {
+	queue := map[string]any{}
+	if o.Storage != "" {
+		queue["storage"] = StorageID
+	}
+	if o.QueueSize != 0 {
+		queue["queue_size"] = o.QueueSize
+	}
+	if o.NumConsumers != 0 {
+		queue["num_consumers"] = o.NumConsumers
+	}
+	if len(queue) > 0 {
+		settings["sending_queue"] = queue
+	}
+	if o.MaxElapsedTime != "" {
+		settings["retry_on_failure"] = map[string]any{"max_elapsed_time": o.MaxElapsedTime}
+	}
 }
 
 func alertSettings(a *Alert) map[string]any {

@@ -102,7 +102,9 @@ func (f *fields) missing(name, format string, args ...any) {
 
 func (f *fields) mapping(name string) *fields {
 	v, _ := f.take(name)
-	return v.fields()
+	m := v.fields()
+	m.broken = m.broken || f.broken
+	return m
 }
 
 func (f *fields) text(name string) (string, bool) {

@@ -3,7 +3,6 @@ package fluxmanifest
 import (
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
@@ -52,22 +51,26 @@ func (t *translation) inline(p *Provider, ref reference, path, key string, setti
 		return
 	}
 	t.faults, t.warnings = append(t.faults, secret.faults...), append(t.warnings, secret.warnings...)
+	if secret.encrypted {
+		t.fault(secret.Object, "sops", "the Secret is encrypted: decrypt the file, or mount the Secret and name the folder")
+	}
 	setMap(settings, key, secret.values)
 }
 
 // verbatim is a text in which $ is to be expanded.
 type verbatim string
 
-// placeholders stand for the values of a Secret. Of one that is not among the
-// manifests, the keys are those that a Secret for such a reference has.
+// placeholders stand for the values of a Secret, also where they cannot be read:
+// what is wrong with them is worth a word, no more. Of a Secret that is not among
+// the manifests, the keys are those that one for such a reference has.
 func (t *translation) placeholders(p *Provider, row providers.Row, ref reference, field string) map[string]any {
 	keys := usualKeys(p, row, field)
 	if secret, ok := t.manifests.secrets[ref]; ok {
-		keys = keys[:0]
-		for key := range secret.values {
-			keys = append(keys, key)
+		keys = secret.keys
+		t.warnings = append(t.warnings, secret.faults...)
+		if secret.encrypted {
+			t.warn(secret.Object, "sops", "the Secret is encrypted: set the variables to its decrypted values")
 		}
-		slices.Sort(keys)
 	} else {
 		t.warn(p.Object, "spec."+field, "the Secret %s is not among the manifests, its keys are taken to be %s", ref, strings.Join(keys, ", "))
 	}

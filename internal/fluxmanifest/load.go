@@ -38,7 +38,8 @@ type Manifests struct {
 
 	paths            []string
 	faults, warnings Problems
-	first            map[string]*Object // by kind, namespace and name
+	first            map[string]*Object  // by kind, namespace and name
+	lists            map[*yaml.Node]bool // that were read
 }
 
 // Load reads files, and all files *.yaml and *.yml of folders and the folders in
@@ -46,7 +47,7 @@ type Manifests struct {
 // is told by Translate, together with what is wrong between them: the error is
 // only of files that cannot be read.
 func Load(paths ...string) (*Manifests, error) {
-	m := &Manifests{paths: paths, first: map[string]*Object{}, secrets: map[reference]*Secret{}}
+	m := &Manifests{paths: paths, first: map[string]*Object{}, lists: map[*yaml.Node]bool{}, secrets: map[reference]*Secret{}}
 	var errs []error
 	for _, path := range paths {
 		files, err := list(path)
@@ -150,19 +151,16 @@ func (m *Manifests) add(file string, node *yaml.Node) {
 	if node.Kind != yaml.MappingNode {
 		return
 	}
-	var head struct {
-		APIVersion yaml.Node `yaml:"apiVersion"`
-		Kind       yaml.Node `yaml:"kind"`
-		Items      yaml.Node `yaml:"items"`
-	}
-	if node.Decode(&head) != nil {
-		return
-	}
+	head := readHead(node)
 	kind, apiVersion := resolveAlias(&head.Kind).Value, resolveAlias(&head.APIVersion).Value
 	version, ours := strings.CutPrefix(apiVersion, group)
 	object := &Object{Position: Position{file, node.Line}, Kind: kind, lines: map[string]int{}}
 	switch {
 	case strings.HasSuffix(kind, "List") && (ours || apiVersion == "v1"):
+		if m.lists[node] {
+			return // it is an item of its own
+		}
+		m.lists[node] = true
 		for _, item := range resolveAlias(&head.Items).Content {
 			m.add(file, resolveAlias(item))
 		}
@@ -171,12 +169,37 @@ func (m *Manifests) add(file string, node *yaml.Node) {
 	}
 }
 
+// head is what tells what a document is.
+type head struct {
+	APIVersion yaml.Node `yaml:"apiVersion"`
+	Kind       yaml.Node `yaml:"kind"`
+	Items      yaml.Node `yaml:"items"`
+}
+
+// readHead finds it also where another key is there twice, which the library
+// refuses as a whole: that is told once it is known whose fault it is.
+func readHead(node *yaml.Node) head {
+	var h head
+	_ = node.Decode(&h) // resolves merges
+	for name, to := range map[string]*yaml.Node{"apiVersion": &h.APIVersion, "kind": &h.Kind, "items": &h.Items} {
+		for i := 0; i < len(node.Content) && to.IsZero(); i += 2 {
+			if node.Content[i].Value == name {
+				*to = *node.Content[i+1]
+			}
+		}
+	}
+	return h
+}
+
 func (m *Manifests) addObject(o *Object, version string, node *yaml.Node) {
 	root := value{object: o, node: node}.fields()
 	named := o.readMetadata(root)
 	if o.Kind == kindSecret {
-		if named {
+		switch {
+		case named:
 			m.addSecret(o, root)
+		case root.broken: // whoever refers to it would not find it
+			m.faults = append(m.faults, o.faults...)
 		}
 		return
 	}

@@ -84,8 +84,8 @@ func (o *Object) readMetadata(root *fields) bool {
 		if o.Kind != kindSecret {
 			o.warn("metadata.namespace", "is not set, which means the namespace %s: no tool puts the manifests here into another one", defaultNamespace)
 		}
-	} else if !isName(namespace) {
-		o.fault("metadata.namespace", "must be a name such as flux-system, of lower-case letters, digits and hyphens")
+	} else if !isName(namespace) || strings.Contains(namespace, ".") {
+		o.fault("metadata.namespace", "must be a name such as flux-system, of lower-case letters, digits and hyphens, without a dot")
 		return false
 	}
 	return true

@@ -3,12 +3,17 @@ package fluxmanifest
 import (
 	"encoding/base64"
 	"regexp"
+	"slices"
 )
 
 // Secret is a Secret of Kubernetes: values by key, which may be any bytes.
 type Secret struct {
 	*Object
 	values map[string]string
+	// keys are known also where a value cannot be read: SOPS leaves them as they
+	// are.
+	keys      []string
+	encrypted bool
 }
 
 // secretKey is what Kubernetes takes as a key
@@ -17,31 +22,37 @@ var secretKey = regexp.MustCompile(`^[-._a-zA-Z0-9]+$`)
 
 func readSecret(o *Object, root *fields) *Secret {
 	s := &Secret{Object: o, values: map[string]string{}}
-	if _, encrypted := root.take("sops"); encrypted {
-		o.fault("sops", "the Secret is encrypted: decrypt the file, or mount the Secret and name the folder")
+	_, s.encrypted = root.take("sops")
+	data, stringData := root.mapping("data"), root.mapping("stringData")
+	for _, key := range slices.Concat(data.names(), stringData.names()) {
+		if secretKey.MatchString(key) {
+			s.keys = append(s.keys, key)
+		} else {
+			o.fault("", "has a key that is not of letters, digits, '-', '_' and '.'")
+		}
+	}
+	slices.Sort(s.keys)
+	s.keys = slices.Compact(s.keys)
+	if s.encrypted {
 		return s
 	}
-	data := root.mapping("data")
-	for _, key := range data.names() {
-		text, _ := data.text(key)
-		decoded, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			o.fault(data.pathOf(key), "is not base64: what is not encoded belongs into stringData")
-			continue
-		}
-		s.values[key] = string(decoded)
-	}
-	stringData := root.mapping("stringData")
-	for _, key := range stringData.names() {
-		if text, ok := stringData.text(key); ok {
-			s.values[key] = text
-		}
-	}
-	for key := range s.values {
-		if !secretKey.MatchString(key) {
-			o.fault("", "has a key that is not of letters, digits, '-', '_' and '.'")
-			delete(s.values, key)
-		}
+	for _, key := range s.keys {
+		s.read(data, stringData, key)
 	}
 	return s
+}
+
+// read reads a value; that of stringData wins, as in Kubernetes.
+func (s *Secret) read(data, stringData *fields, key string) {
+	if encoded, ok := data.text(key); ok {
+		decoded, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			s.fault(data.pathOf(key), "is not base64: what is not encoded belongs into stringData")
+		} else {
+			s.values[key] = string(decoded)
+		}
+	}
+	if text, ok := stringData.text(key); ok {
+		s.values[key] = text
+	}
 }

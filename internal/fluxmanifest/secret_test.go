@@ -73,6 +73,17 @@ func TestSecretsFromTheEnvironment(t *testing.T) {
 	assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps-hook")["secret"])
 	assert.Empty(t, got.warnings)
 
+	for secret, warning := range map[string]string{
+		"data: {token: 'ENC[x]'}\nstringData:\n  address: ENC[x]\nsops: {mac: ENC}\n": "flux.yaml:24: Secret apps/token: sops: the Secret is encrypted: set the variables",
+		"data:\n  token: " + canary + "%\nstringData: {address: x}\n":                 "flux.yaml:22: Secret apps/token: data.token: is not base64",
+	} {
+		got := translate(t, withSecret+secretHead+secret, options)
+		assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps-hook")["secret"])
+		if assert.Len(t, got.warnings, 1) {
+			assert.True(t, strings.HasPrefix(got.warnings[0], warning), got.warnings[0])
+		}
+	}
+
 	absent := func(typ, address, field string) string {
 		text := strings.Replace(provider, "type: generic", "type: "+typ, 1)
 		return strings.Replace(text, "  address: https://example.com/hook\n", address, 1) + "  " + field + ": {name: creds-1}\n" + alert

@@ -21,6 +21,10 @@ type Options struct {
 	Endpoint string
 	// Storage is the folder of the queues. Empty: they are in memory.
 	Storage string
+	// QueueSize and NumConsumers are those of each queue, MaxElapsedTime is how
+	// long a notification is repeated. Zero and empty: the exporter's defaults.
+	QueueSize, NumConsumers int
+	MaxElapsedTime          string
 	// Secrets says how the values of Secrets come into the configuration.
 	Secrets SecretMode
 	// SecretRoot is the folder of the mounted Secrets, for SecretsMounted.
@@ -106,7 +110,8 @@ func sortedByRef(list []*Provider) []*Provider {
 }
 
 // ids names the components of every Provider. Where two come to the same name,
-// as a-b/c and a/b-c do, both have a dot, which no namespace has in it.
+// as a-b/c and a/b-c do, both have a dot instead, which no namespace has in it.
+// A name with a dot of its own always has, so that nothing else can come to it.
 func (t *translation) ids() map[*Provider]string {
 	count, ids := map[string]int{}, map[*Provider]string{}
 	for _, p := range t.manifests.providers {
@@ -114,7 +119,7 @@ func (t *translation) ids() map[*Provider]string {
 	}
 	for _, p := range t.manifests.providers {
 		ids[p] = p.Namespace + "-" + p.Name
-		if count[ids[p]] > 1 {
+		if count[ids[p]] > 1 || strings.Contains(p.Name, ".") {
 			ids[p] = p.Namespace + "." + p.Name
 		}
 	}

@@ -144,8 +144,8 @@ func TestNamesThatWouldBeTheSame(t *testing.T) {
 		replace := strings.NewReplacer("namespace: apps", "namespace: "+namespace, "name: hook", "name: "+name, "name: all", "name: of-"+name)
 		return replace.Replace(provider) + replace.Replace(alert) + "---"
 	}
-	got := translate(t, both("a-b", "c")+both("a", "b-c")+both("a", "d"), Options{})
-	for _, name := range []string{"a-b.c", "a.b-c", "a-d"} {
+	got := translate(t, both("a-b", "c")+both("a", "b-c")+both("a", "b.c")+both("a-b", "d")+both("a", "b.d")+both("a", "d"), Options{})
+	for _, name := range []string{"a-b.c", "a.b-c", "a.b.c", "a-b-d", "a.b.d", "a-d"} {
 		assert.NotNil(t, got.exporter(t, name))
 		assert.Contains(t, got.config["service"].(map[string]any)["pipelines"], "logs/flux-"+name)
 	}
@@ -171,6 +171,12 @@ func TestLists(t *testing.T) {
 		got := translate(t, kind+"\nmetadata: {resourceVersion: \"\"}\nitems:\n"+indent(provider)+indent(alert), Options{})
 		assert.NotNil(t, got.exporter(t, "apps-hook"))
 	}
+}
+
+func TestAListThatIsItsOwnItem(t *testing.T) {
+	t.Parallel()
+	got := translate(t, "&all\napiVersion: v1\nkind: List\nitems: [*all]\n---"+provider+alert, Options{})
+	assert.NotNil(t, got.exporter(t, "apps-hook"))
 }
 
 func TestOtherKindsAreLeftAlone(t *testing.T) {

@@ -45,9 +45,11 @@ func newRedactor(s notify.Settings, address *url.URL) redactor {
 	return redact(secrets)
 }
 
-// credentials are what is secret in settings, but for a whole path.
+// credentials are what is secret in settings, but for a whole path. Of a query
+// and of headers, what is shorter than minMask is none: it is a tenant or a
+// version, and would withhold every answer that has the same letters in it.
 func credentials(s notify.Settings, address *url.URL) []string {
-	secrets := []string{s.Password, s.Token, s.Address, address.RawQuery}
+	secrets := []string{s.Password, s.Token, s.Address}
 	if s.Username != "" || s.Password != "" {
 		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(s.Username+":"+s.Password)))
 	}
@@ -59,14 +61,20 @@ func credentials(s notify.Settings, address *url.URL) []string {
 			secrets = append(secrets, username) // alone, it is a key
 		}
 	}
-	for _, h := range s.Headers {
-		secrets = append(secrets, h.Value)
-	}
 	for _, value := range s.Secrets {
 		secrets = append(secrets, value)
 	}
+	perhaps := []string{address.RawQuery}
+	for _, h := range s.Headers {
+		perhaps = append(perhaps, h.Value)
+	}
 	for _, values := range address.Query() {
-		secrets = append(secrets, values...)
+		perhaps = append(perhaps, values...)
+	}
+	for _, value := range perhaps {
+		if len(strings.TrimSpace(value)) >= minMask {
+			secrets = append(secrets, value)
+		}
 	}
 	for _, segment := range strings.Split(address.EscapedPath(), "/") {
 		if len(segment) < minSegment {

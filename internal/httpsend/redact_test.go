@@ -82,6 +82,20 @@ func TestShortSecretsWithholdTheText(t *testing.T) {
 	assert.Equal(t, "bad token", quoted(t, s, "bad token"))
 }
 
+// What is short in a query or a header is a tenant or a version: it is in most
+// answers, and none of them would be shown.
+func TestShortValuesOfQueryAndHeadersAreNoSecrets(t *testing.T) {
+	t.Parallel()
+	s := notify.Settings{
+		Address: "/hook?tenant=1&sv=1.0&sig=5ecr3t-sig",
+		Headers: []notify.Header{{Name: "X-Scope-OrgID", Value: "1"}, {Name: "X-Key", Value: "5ecr3t-key"}},
+	}
+	assert.Equal(t, "HTTP/1.0 knows no channel 1", quoted(t, s, "HTTP/1.0 knows no channel 1"))
+	assert.Equal(t, "no [REDACTED], no [REDACTED]", quoted(t, s, "no 5ecr3t-sig, no 5ecr3t-key"))
+	s = notify.Settings{Address: "/hook?v=1"}
+	assert.Equal(t, "no v=1", quoted(t, s, "no v=1"))
+}
+
 func TestSecretBeyondTheCut(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s3cret", 20)

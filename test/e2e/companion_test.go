@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"debug/elf"
 	"encoding/json"
-	"os"
+	"maps"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -51,37 +53,73 @@ func TestCompanionShowsWhatIsDelivered(t *testing.T) {
 	fluxnotify(t, environment, append([]string{"send", "--endpoint", "http://" + receiver + "/"}, events...)...)
 	var shown []struct {
 		Exporters []struct {
-			Alerts []struct {
-				Requests []struct {
-					Method, Body string
-				}
-			}
+			Exporter string
+			Alerts   []struct{ Requests []shownRequest }
 		}
 	}
 	rendered := fluxnotify(t, environment, append([]string{"render", "--config", config, "-o", "json"}, events...)...)
 	require.NoError(t, json.Unmarshal([]byte(rendered), &shown))
-	var want []string
+	paths := map[string]string{"flux_notify/alertmanager": "/api/v2/alerts", "flux_notify/errors": "/errors", "flux_notify/slack": "/slack"}
+	var want []shownRequest
 	for _, event := range shown {
 		for _, exporter := range event.Exporters {
 			for _, alert := range exporter.Alerts {
 				for _, request := range alert.Requests {
-					want = append(want, request.Method+" "+request.Body)
+					whole := sink.URL + paths[exporter.Exporter]
+					assert.Contains(t, []string{whole, sink.URL + "/[REDACTED]"}, request.URL)
+					request.URL = whole
+					want = append(want, request)
 				}
 			}
 		}
 	}
 	require.Greater(t, len(want), len(events))
-	var have []string
+	var have []shownRequest
 	for _, r := range sink.Wait(len(want)) {
-		have = append(have, r.method+" "+r.body)
+		have = append(have, shownRequest{Method: r.method, URL: sink.URL + r.path, Headers: ownHeaders(r.header), Body: r.body})
 	}
 	assert.ElementsMatch(t, want, have)
 }
 
-// TestCompanionIsStatic runs it where there is nothing else.
+// shownRequest is a request as fluxnotify render shows it.
+type shownRequest struct {
+	Method, URL, Body string
+	Headers           []shownHeader
+}
+
+type shownHeader struct{ Name, Value string }
+
+// ownHeaders are those that are not of HTTP itself, sorted.
+func ownHeaders(header http.Header) []shownHeader {
+	var own []shownHeader
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		if !slices.Contains([]string{"Accept-Encoding", "Content-Length", "User-Agent"}, name) {
+			own = append(own, shownHeader{name, strings.Join(header[name], ", ")})
+		}
+	}
+	return own
+}
+
+// TestCompanionKnowsTheEnvironmentsProxy: a connection to it says nothing of the
+// endpoint, which does not exist.
+func TestCompanionKnowsTheEnvironmentsProxy(t *testing.T) {
+	t.Parallel()
+	proxy := newSink(t, nil)
+	out := fluxnotify(t, []string{"http_proxy=" + proxy.URL}, "check", "--connect", "-o", "json",
+		"-c", "yaml:exporters::flux_notify: {type: generic, address: 'http://nowhere.example/hook'}")
+	assert.Contains(t, out, `"check": "proxy"`)
+	assert.Empty(t, proxy.Accepted())
+}
+
+// TestCompanionIsStatic: no dynamic linker is asked for
+// (https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.pheader.html, PT_INTERP).
 func TestCompanionIsStatic(t *testing.T) {
 	t.Parallel()
-	file, err := os.ReadFile(companion)
+	file, err := elf.Open(companion)
 	require.NoError(t, err)
-	assert.NotContains(t, string(file), "/ld-linux", "it would need a dynamic linker")
+	defer func() { assert.NoError(t, file.Close()) }()
+	require.NotEmpty(t, file.Progs)
+	for _, program := range file.Progs {
+		assert.NotEqual(t, elf.PT_INTERP, program.Type)
+	}
 }

@@ -159,3 +159,31 @@ func TestConnectorConfigurationErrors(t *testing.T) {
 		assert.Contains(t, printed, says)
 	}
 }
+
+// What the exporter's README says of labels works: a processor puts them there.
+func TestLabelsFromAProcessor(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../exporter/fluxnotifyexporter/README.md")
+	require.NoError(t, err)
+	_, block, _ := strings.Cut(string(readme), "<!-- tried by TestLabelsFromAProcessor -->\n\n```yaml\n")
+	block, _, found := strings.Cut(block, "```")
+	require.True(t, found)
+	s, c := newSink(t, nil), newCollector(t)
+	require.NoError(t, os.WriteFile(c.config, []byte(block+`
+receivers: {flux_event: {endpoint: "`+c.events+`"}}
+exporters:
+  flux_notify:
+    type: generic
+    address: `+s.URL+`
+    alerts: [{name: all, event_sources: [{kind: '*', namespace: '*', match_labels: {team: web}}]}]
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {logs: {receivers: [flux_event], processors: [transform], exporters: [flux_notify]}}
+`), 0o600))
+	c.Again()
+	theirs, others := newEvent("webapp", "of the shop"), newEvent("webapp", "of others")
+	theirs.InvolvedObject.Namespace = "shop"
+	c.Accept(others, theirs)
+	c.Stop()
+	assert.Equal(t, map[string]int{"of the shop": 1}, messages(t, s.Accepted()))
+}

@@ -75,13 +75,19 @@ func secretOf(namespace, name, data string) string {
 // when notification-controller had them.
 func TestManifests(t *testing.T) {
 	t.Parallel()
+	const commit = "5394cb7f48332b2de7c17dd8b8384bbc84b7e738"
+	gitHubToken := "ghp_5ecr3t"
 	s := newSink(t, func(r request) answer {
-		if r.path == "/api/chat.postMessage" {
+		switch {
+		case r.path == "/api/chat.postMessage":
 			return answer{body: `{"ok":true}`}
+		case strings.HasPrefix(r.path, "/api/v3/"):
+			return gitHub(r, commit, gitHubToken)
 		}
 		return answer{}
 	})
 	f := newFolder(t, "", nil)
+	f.Secret("GitHub token", gitHubToken)
 	token, teams := f.Secret("Slack token", "xoxb-5ecr3t$1"), f.Secret("path of Teams", "/workflows/5ecr3t-$$x$")
 	key, password := f.Secret("HMAC key", "5ecr3t-key\n"), f.Secret("password", "5ecr3t-password")
 	encoded := base64.StdEncoding.EncodeToString
@@ -102,6 +108,10 @@ func TestManifests(t *testing.T) {
 			alertOf("apps", "apps", "providerRef: {name: alertmanager}, eventSeverity: error, eventSources: [{kind: Kustomization, name: '*'}]")+
 			providerOf("apps", "idle", "type: generic, address: '"+s.URL+"/idle'")+
 			alertOf("apps", "lost", "providerRef: {name: slack}, eventSources: [{kind: Kustomization, name: '*'}]"))
+	f.put("apps/status.yaml",
+		providerOf("flux-system", "status", "type: github, address: '"+s.URL+"/owner/fleet', secretRef: {name: github}, commitStatusExpr: \"provider.metadata.namespace + '/' + event.involvedObject.name\"")+
+			secretOf("flux-system", "github", "stringData: {token: '"+gitHubToken+"'}")+
+			alertOf("flux-system", "status", "providerRef: {name: status}, eventSources: [{kind: Kustomization, name: cluster}]"))
 	f.Again()
 
 	in := func(namespace, object, severity, message string) eventv1.Event {
@@ -109,7 +119,10 @@ func TestManifests(t *testing.T) {
 		e.InvolvedObject.Namespace, e.Severity = namespace, severity
 		return e
 	}
+	update := in("flux-system", "cluster", eventv1.EventSeverityInfo, "no news") // for statuses alone
+	update.Metadata = map[string]string{"kustomize.toolkit.fluxcd.io/revision": "main@sha1:" + commit, "kustomize.toolkit.fluxcd.io/commit_status": "update"}
 	f.Accept(
+		update,
 		in("flux-system", "webapp", eventv1.EventSeverityInfo, "reconciled"),
 		in("flux-system", "infra", eventv1.EventSeverityInfo, "waiting for a socket"),
 		in("flux-system", "infra", eventv1.EventSeverityError, "not found"),
@@ -134,9 +147,28 @@ func TestManifests(t *testing.T) {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(forwarded[0].body))
 	assert.Equal(t, "sha256="+hex.EncodeToString(mac.Sum(nil)), forwarded[0].header.Get("X-Signature"))
+	status := s.Path("/api/v3/repos/owner/fleet/statuses/" + commit)
+	require.Len(t, status, 1)
+	assert.JSONEq(t, `{"state":"success","context":"flux-system/cluster","description":"reconciliation succeeded"}`, status[0].body)
 	assert.Empty(t, s.Path("/idle"), "a Provider without an Alert is told nothing")
 	f.wait("apps/alertmanager.yaml:", "Provider apps/idle: no Alert refers to it")
 	f.wait("apps/alertmanager.yaml:", "Alert apps/lost: spec.providerRef: there is no Provider apps/slack")
+}
+
+// gitHub is what an Enterprise server knows of statuses, and nothing else
+// (https://docs.github.com/en/enterprise-server@latest/rest/commits/statuses).
+func gitHub(r request, commit, token string) answer {
+	const repository = "/api/v3/repos/owner/fleet"
+	path, _, _ := strings.Cut(r.path, "?")
+	switch {
+	case r.header.Get("Authorization") != "Bearer "+token:
+		return answer{status: http.StatusUnauthorized}
+	case r.method == http.MethodGet && path == repository+"/commits/"+commit+"/statuses":
+		return answer{body: "[]"}
+	case r.method == http.MethodPost && path == repository+"/statuses/"+commit:
+		return answer{status: http.StatusCreated, body: r.body}
+	}
+	return answer{status: http.StatusNotFound}
 }
 
 // deliver posts an event until it is accepted, as Flux's client does when nobody
@@ -172,6 +204,11 @@ func TestManifestsAreEdited(t *testing.T) {
 			f.Again()
 			stop, sent := make(chan struct{}), 0
 			var sender sync.WaitGroup
+			finish := sync.OnceFunc(func() {
+				close(stop)
+				sender.Wait()
+			})
+			defer finish() // also where something fails
 			sender.Go(func() {
 				for {
 					select {
@@ -206,8 +243,7 @@ func TestManifestsAreEdited(t *testing.T) {
 			f.put("alert.yaml", edition("three")) // of no Provider yet
 			f.put("provider.yaml", providerOf("flux-system", "hook", "type: generic, address: '"+s.URL+"/moved'"))
 			told("three")
-			close(stop)
-			sender.Wait()
+			finish()
 			f.Stop()
 
 			counts := messages(t, s.Accepted())

@@ -46,7 +46,8 @@ func (s *sink) spans() []span {
 				} `json:"scopeSpans"`
 			} `json:"resourceSpans"`
 		}
-		if !assert.NoError(s.t, json.Unmarshal([]byte(r.body), &body), r.body) {
+		if err := json.Unmarshal([]byte(r.body), &body); err != nil {
+			assert.Fail(s.t, "these are no traces", "%v: %s", err, r.body)
 			continue
 		}
 		for _, resource := range body.ResourceSpans {

@@ -59,9 +59,12 @@ spec:
   eventSources: [{kind: Kustomization, name: '*'}]
 `
 
+// write writes a file in one step, so that nobody reads the half of it.
 func write(t *testing.T, path, text string) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	require.NoError(t, os.WriteFile(beside, []byte(text), 0o600))
+	require.NoError(t, os.Rename(beside, path))
 }
 
 // folder holds the manifests in one file.

@@ -26,6 +26,8 @@ type provider struct {
 
 	mu   sync.Mutex
 	good map[string]map[string]any
+	// told are the warnings of it, which need no repetition.
+	told map[string]map[string]bool
 	// signalled tells that a change was reported and not yet retrieved, telling
 	// that the report still waits for the resolver to take it.
 	signalled, telling bool
@@ -36,7 +38,7 @@ type provider struct {
 // NewFactory makes the factory of the provider for the scheme flux.
 func NewFactory() confmap.ProviderFactory {
 	return confmap.NewProviderFactory(func(set confmap.ProviderSettings) confmap.Provider {
-		return &provider{logger: set.Logger, good: map[string]map[string]any{}}
+		return &provider{logger: set.Logger, good: map[string]map[string]any{}, told: map[string]map[string]bool{}}
 	})
 }
 
@@ -98,11 +100,24 @@ func (p *provider) current(uri string, s source) (map[string]any, error) {
 		}
 		return nil, err
 	}
-	for _, warning := range warnings {
-		p.logger.Warn(warning.String())
-	}
+	p.warn(uri, warnings)
 	p.keep(uri, config)
 	return config, nil
+}
+
+// warn tells the warnings that were not among the last ones.
+func (p *provider) warn(uri string, warnings fluxmanifest.Problems) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	told := map[string]bool{}
+	for _, warning := range warnings {
+		text := warning.String()
+		if !p.told[uri][text] {
+			p.logger.Warn(text)
+		}
+		told[text] = true
+	}
+	p.told[uri] = told
 }
 
 func (p *provider) last(uri string) map[string]any {
@@ -171,7 +186,10 @@ func (s source) load() (config map[string]any, warnings fluxmanifest.Problems, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", schemeName, err)
 	}
-	options := fluxmanifest.Options{Endpoint: s.endpoint, Storage: s.storage, Check: checkExporter}
+	options := fluxmanifest.Options{
+		Endpoint: s.endpoint, Storage: s.storage, Check: checkExporter,
+		QueueSize: s.queueSize, NumConsumers: s.numConsumers, MaxElapsedTime: s.maxElapsedTime,
+	}
 	if s.secrets != "" {
 		options.Secrets, options.SecretRoot = fluxmanifest.SecretsMounted, s.secrets
 	}

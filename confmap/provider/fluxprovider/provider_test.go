@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -44,13 +45,17 @@ func TestOptions(t *testing.T) {
 	secrets := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(secrets, "apps", "key"), 0o700))
 	write(t, filepath.Join(secrets, "apps", "key", "token"), canary)
-	conf := resolve(t, "flux:"+dir+"?endpoint=0.0.0.0:9292&storage=/var/lib/flux&secrets="+secrets)
+	conf := resolve(t, "flux:"+dir+"?endpoint=0.0.0.0:9292&storage=/var/lib/flux&queue_size=7&num_consumers=3&max_elapsed_time=90m&secrets="+secrets)
 	assert.Equal(t, "0.0.0.0:9292", receiver(t, conf).ServerConfig.NetAddr.Endpoint)
 	config := exporter(t, conf, "flux_notify/apps-hook")
 	assert.Equal(t, filepath.Join(secrets, "apps", "key"), config.SecretDir)
 	assert.Empty(t, config.Secret)
 	storage := component.MustNewIDWithName("file_storage", "flux")
 	assert.Equal(t, &storage, config.QueueConfig.Get().StorageID)
+	assert.Equal(t, int64(7), config.QueueConfig.Get().QueueSize)
+	assert.Equal(t, 3, config.QueueConfig.Get().NumConsumers)
+	assert.Equal(t, 90*time.Minute, config.RetryConfig.MaxElapsedTime)
+	assert.True(t, config.RetryConfig.Enabled)
 	assert.Equal(t, map[string]any{"file_storage/flux": map[string]any{"directory": "/var/lib/flux"}}, conf.ToStringMap()["extensions"])
 	assert.Equal(t, []any{"file_storage/flux"}, conf.Get("service::extensions"))
 }
@@ -62,11 +67,13 @@ func TestWrongURIs(t *testing.T) {
 		"no path":        {"flux:", "flux: must name a file or folder"},
 		"options alone":  {"flux:?endpoint=a:1", "flux: must name a file or folder"},
 		"absent":         {"flux:" + filepath.Join(dir, "absent"), "no such file"},
-		"unknown option": {"flux:" + dir + "?enpoint=:1&x=y", "\"enpoint\" is not one of the options endpoint, secrets, storage\n\"x\" is not one"},
+		"unknown option": {"flux:" + dir + "?enpoint=:1&x=y", "\"enpoint\" is not one of the options endpoint, max_elapsed_time, num_consumers, queue_size, secrets, storage\n\"x\" is not one"},
 		"empty option":   {"flux:" + dir + "?storage=", "storage: must be set to one value"},
 		"option twice":   {"flux:" + dir + "?storage=a&storage=b", "storage: must be set to one value"},
 		"no query":       {"flux:" + dir + "?%zz", "flux: the options are not like endpoint="},
 		"no port":        {"flux:" + dir + "?endpoint=localhost", "endpoint: must be an address with a port"},
+		"no number":      {"flux:" + dir + "?queue_size=many&num_consumers=0", "num_consumers: must be a number, of 1 at least\nqueue_size: must be a number"},
+		"no duration":    {"flux:" + dir + "?max_elapsed_time=-1s", "max_elapsed_time: must be a duration such as 2h"},
 		"no secrets":     {"flux:" + dir + "?secrets=/does/not/exist", "flux.yaml:8: Provider apps/hook: spec.secretRef: secret_dir: cannot be read: open /does/not/exist/apps/key"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +117,11 @@ func TestEveryType(t *testing.T) {
 			r, logs := newResolver(t, "flux:"+filepath.Join("testdata", "types", row.Type+".yaml"))
 			conf, err := r.Resolve(context.Background())
 			require.NoError(t, err)
-			assert.Equal(t, row.Type, exporter(t, conf, "flux_notify/flux-system-"+row.Type).Type)
+			between := "-"
+			if strings.Contains(row.Type, ".") {
+				between = "."
+			}
+			assert.Equal(t, row.Type, exporter(t, conf, "flux_notify/flux-system"+between+row.Type).Type)
 			assert.Empty(t, logs.All(), "nothing is to be warned of")
 		})
 	}
@@ -134,8 +145,8 @@ func TestDollarsStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// A pipeline of one's own lives beside, and adds to what the manifests cannot
-// say; lists are not merged, so the later service::extensions wins.
+// A pipeline of one's own lives beside, and the receiver, which is always there,
+// is added to; lists are not merged, so the later service::extensions wins.
 func TestMergesWithOtherConfigurations(t *testing.T) {
 	t.Parallel()
 	dir, _ := folder(t, manifests)
@@ -146,7 +157,6 @@ receivers:
   flux_event: {signature: {keys: [key-0123456789]}}
 exporters:
   debug:
-  flux_notify/apps-hook: {sending_queue: {queue_size: 7}}
 extensions:
   health_check:
 service:
@@ -158,7 +168,6 @@ service:
 	conf := resolve(t, flux, own)
 	assert.Len(t, receiver(t, conf).Signature.Keys, 1)
 	config := exporter(t, conf, "flux_notify/apps-hook")
-	assert.Equal(t, int64(7), config.QueueConfig.Get().QueueSize)
 	assert.NotNil(t, config.QueueConfig.Get().StorageID)
 	merged := conf.ToStringMap()
 	assert.Equal(t, []any{"health_check", "file_storage/flux"}, conf.Get("service::extensions"))
@@ -167,7 +176,6 @@ service:
 		"logs/flux-apps-hook": map[string]any{"receivers": []any{"flux_event"}, "exporters": []any{"flux_notify/apps-hook"}},
 	}, merged["service"].(map[string]any)["pipelines"])
 	assert.Equal(t, []any{"file_storage/flux"}, resolve(t, own, flux).Get("service::extensions"), "the other way round, one's own are lost")
-	assert.Equal(t, int64(3), exporter(t, resolve(t, flux, "yaml:exporters::flux_notify/apps-hook::sending_queue::num_consumers: 3"), "flux_notify/apps-hook").QueueConfig.Get().QueueSize/333, "a queue_size of 1000 stays")
 }
 
 func TestRetrieveWithoutAWatcher(t *testing.T) {

@@ -1,6 +1,7 @@
 package fluxprovider
 
 import (
+	"errors"
 	"reflect"
 	"sync"
 
@@ -39,7 +40,7 @@ func (w *watch) start() {
 		if path == "" {
 			continue
 		}
-		watcher, err := filewatch.Watch(path, w.look)
+		watcher, err := filewatch.Watch(path, w.look, w.unseen)
 		if err != nil {
 			w.unwatched = append(w.unwatched, err)
 			continue
@@ -56,8 +57,13 @@ func (w *watch) begin(inUse map[string]any) {
 	w.inUse = inUse
 	w.mu.Unlock()
 	if inUse != nil && len(w.unwatched) > 0 {
-		w.provider.logger.Warn("changes are seen at the next reload only (SIGHUP)", zap.Errors("errors", w.unwatched))
+		w.unseen(errors.Join(w.unwatched...))
 	}
+}
+
+// unseen tells of what cannot be watched.
+func (w *watch) unseen(err error) {
+	w.provider.logger.Warn("changes are seen at the next reload only (SIGHUP)", zap.Error(err))
 }
 
 func (w *watch) close() {
@@ -75,7 +81,7 @@ func (w *watch) look() {
 	if w.inUse == nil {
 		return
 	}
-	config, _, err := w.source.load()
+	config, warnings, err := w.source.load()
 	if err != nil {
 		if w.refused != err.Error() { // once for each fault
 			w.provider.refuse(err)
@@ -84,6 +90,7 @@ func (w *watch) look() {
 		return
 	}
 	w.refused = ""
+	w.provider.warn(w.uri, warnings)
 	w.provider.keep(w.uri, config)
 	if reflect.DeepEqual(config, w.inUse) || !w.provider.claim() {
 		return

@@ -101,6 +101,30 @@ func TestWhatMeansTheSameIsNotReported(t *testing.T) {
 	assert.Empty(t, r.logs.All())
 }
 
+// An edit that is whole may still not mean what its author thinks.
+func TestWarningsOfAnEditAreLogged(t *testing.T) {
+	t.Parallel()
+	dir, file := folder(t, manifests)
+	r := run(t, "flux:"+dir)
+	warned := func(text string, n int) {
+		t.Helper()
+		text = file + ":22: Alert apps/all: spec." + text + ": is not a field of this kind, and is ignored"
+		require.Eventually(t, func() bool { return r.logs.FilterMessage(text).Len() == n }, patience, tick, "%v", r.logs.All())
+	}
+	write(t, file, manifests+"  eventSeverty: error\n") // means the same: nothing is reloaded
+	warned("eventSeverty", 1)
+	r.unchanged()
+	write(t, file, errorsOnly+"  eventSeverty: error\n")
+	r.changed()
+	r.resolve()
+	warned("eventSeverty", 1) // is known
+	write(t, file, manifests+"  sumary: x\n")
+	r.changed()
+	warned("sumary", 1)
+	write(t, file, manifests+"  eventSeverty: error\n")
+	warned("eventSeverty", 2) // it had gone
+}
+
 func TestABrokenChangeIsRefused(t *testing.T) {
 	t.Parallel()
 	dir, file := folder(t, manifests)
