@@ -118,9 +118,9 @@ func TestWarningsOfAnEditAreLogged(t *testing.T) {
 	r.changed()
 	r.resolve()
 	warned("eventSeverty", 1) // is known
-	write(t, file, manifests+"  sumary: x\n")
+	write(t, file, manifests+"  colour: x\n")
 	r.changed()
-	warned("sumary", 1)
+	warned("colour", 1)
 	write(t, file, manifests+"  eventSeverty: error\n")
 	warned("eventSeverty", 2) // it had gone
 }
