@@ -17,6 +17,13 @@ func (p *Provider) Check(ctx context.Context) error {
 	o := p.options
 	o.CustomDialer = &dialer{net.Dialer{Timeout: o.Timeout}, ctx}
 	o.RetryOnFailedConnect, o.AllowReconnect = false, false
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	o.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			refuse(err)
+		}
+	}
 	o.ConnectedCB, o.DisconnectedErrCB = nil, nil // it is not the connection of deliveries
 	conn, err := o.Connect()
 	if err != nil {
@@ -36,10 +43,13 @@ func (p *Provider) Check(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(conn.LastError(), nats.ErrPermissionViolation):
+	case !errors.Is(context.Cause(ctx), nats.ErrPermissionViolation):
+		return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
+	case ofAnswers(context.Cause(ctx)):
+		return p.refusal(context.Cause(ctx))
+	default:
 		return nil // who may publish need not be one who may look
 	}
-	return notify.Retryablef("no_stream", "no stream takes the subject %q: create one, or set jetstream to false (%w)", p.subject, err)
 }
 
 var _ notify.Checker = (*Provider)(nil)

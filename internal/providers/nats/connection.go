@@ -61,6 +61,9 @@ func (p *Provider) up(conn *nats.Conn) {
 
 func (p *Provider) down(conn *nats.Conn, err error) {
 	p.lost()
+	p.mu.Lock()
+	p.deaf = false // it is asked again with the next
+	p.mu.Unlock()
 	p.remember(conn, err)
 	if err != nil && p.life.Err() == nil {
 		p.logger.Debug("nats connection lost, reconnecting", zap.Error(err))

@@ -38,6 +38,8 @@ type Provider struct {
 	mu    sync.Mutex
 	link  *link // nil without a connection
 	cause error // why there is none
+	// deaf: the server has refused the subscription to answers.
+	deaf bool
 	// heard is the server's last refusal, refused ends with the next.
 	heard   error
 	refused context.Context

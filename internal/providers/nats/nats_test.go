@@ -211,7 +211,7 @@ func TestTooLarge(t *testing.T) {
 				e := failure(t, send(t, p, notify.Payload{Key: "key", Body: make([]byte, limit-headers+over)}))
 				assert.Equal(t, notify.Permanent, e.Class)
 				assert.Equal(t, "too_large", e.Type)
-				assert.ErrorContains(t, e, fmt.Sprintf("has %d bytes with its headers, the server takes 1000", limit+over))
+				require.ErrorContains(t, e, fmt.Sprintf("has %d bytes with its headers, the server takes 1000", limit+over))
 			}
 			require.NoError(t, send(t, p, notify.Payload{Key: "key", Body: make([]byte, limit-headers)}), "the connection is none the worse")
 			assert.Len(t, next(t, messages), limit-headers)

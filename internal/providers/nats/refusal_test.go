@@ -1,6 +1,7 @@
 package nats_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -112,4 +113,52 @@ func TestOneSubjectDenied(t *testing.T) {
 	g := guard(t, []string{"other.>"}, nil)
 	allowed := provider(t, notify.Settings{Address: g.ClientURL(), Username: "flux", Password: "s3cret-password", Channel: "other.events"})
 	require.NoError(t, deliver(t, allowed, "x"))
+}
+
+// A stream has the event, but may not say so to this user: that is told at once, by
+// the permission which is missing, and is over when the user gets it.
+func TestNoAnswersAndThenGranted(t *testing.T) {
+	t.Parallel()
+	all, none, answers := []string{subject}, []string{"other.>"}, []string{"_INBOX.>"}
+	g := guard(t, all, none)
+	p := g.provider(t, true)
+	deaf := func(id string) {
+		ctx, cancel := context.WithTimeout(t.Context(), patient)
+		defer cancel()
+		e := failure(t, p.Deliver(ctx, notify.Payload{Body: []byte(id), Key: id}))
+		require.NoError(t, ctx.Err(), "not after a timeout")
+		assert.Equal(t, notify.Permanent, e.Class)
+		assert.Equal(t, "denied", e.Type)
+		assert.ErrorContains(t, e, `subscribe to "_INBOX.>"`)
+	}
+	acknowledged := func(id string) {
+		assert.Eventually(t, func() bool {
+			err := send(t, p, notify.Payload{Body: []byte(id), Key: id})
+			return err == nil || !assert.Equal(t, notify.Retryable, failure(t, err).Class, err)
+		}, patient, time.Millisecond)
+	}
+	deaf("first")
+	deaf("first")
+	require.Eventually(t, func() bool { return g.kept(t) == 1 }, patient, time.Millisecond)
+	together(20, deaf)
+	g.grant(t, all, answers)
+	acknowledged("first")
+	together(20, acknowledged)
+	assert.EqualValues(t, 21, g.kept(t), "each once")
+
+	g.grant(t, all, none)
+	require.Eventually(t, func() bool { return send(t, p, notify.Payload{Body: []byte("x"), Key: "x"}) != nil }, patient, time.Millisecond)
+	deaf("second")
+	g.grant(t, all, answers)
+	acknowledged("second")
+}
+
+func TestCheckOfPermissions(t *testing.T) {
+	t.Parallel()
+	settings := notify.Settings{Username: "flux", Password: "s3cret-password", JetStream: true}
+	g := guard(t, []string{subject}, []string{"other.>"})
+	settings.Address = g.ClientURL()
+	require.ErrorContains(t, check(t, settings), `subscribe to "_INBOX.>"`)
+	g.grant(t, []string{subject}, []string{"_INBOX.>"})
+	require.NoError(t, check(t, settings), "who may publish need not be one who may look")
 }

@@ -78,7 +78,7 @@ func TestSilentServersAtStart(t *testing.T) {
 		require.NoError(t, p.(notify.Starter).Start(t.Context()), name)
 		e := briefly(t, p)
 		assert.Equal(t, notify.Retryable, e.Class)
-		assert.ErrorContains(t, e, "not connected: no server has answered yet")
+		require.ErrorContains(t, e, "not connected: no server has answered yet")
 		require.NoError(t, p.(notify.Stopper).Shutdown(t.Context()), name)
 		hangsUp(t, callers)
 		assert.Equal(t, notify.Retryable, briefly(t, p).Class)
@@ -115,7 +115,7 @@ func TestASilentServerLater(t *testing.T) {
 	case <-time.After(patient):
 		require.Fail(t, "the provider does not connect again")
 	}
-	assert.ErrorContains(t, briefly(t, p), "not connected")
+	require.ErrorContains(t, briefly(t, p), "not connected")
 	require.NoError(t, p.(notify.Stopper).Shutdown(t.Context()))
 	again := make(chan net.Conn, 1)
 	again <- caller
