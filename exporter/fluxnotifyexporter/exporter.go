@@ -102,7 +102,7 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 func (e *notifyExporter) chain(ctx context.Context, set exporter.Settings) error {
 	noTimeout := exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{}) // attempt bounds each delivery
 	var err error
-	e.queue, err = exporterhelper.NewLogs(ctx, queueSettings(set), e.config, e.dispatch,
+	e.queue, err = exporterhelper.NewLogs(ctx, queueSettings(set, e.queued), e.config, e.dispatch,
 		noTimeout, exporterhelper.WithQueue(e.queueConfig()))
 	if err != nil {
 		return fmt.Errorf("sending_queue: %w", err)

@@ -91,6 +91,11 @@ func (r *report) retrying(d *delivery, o *owed) {
 	r.logger.Debug("notification is tried again", fields...)
 }
 
+// handedBack is for what the sender, told of the error, may send again.
+func (r *report) handedBack(d *delivery, err error) {
+	r.logger.Debug("notification is handed back to the sender", zap.String("object", objectName(d)), zap.Error(err))
+}
+
 func (r *report) took(d time.Duration, err error) {
 	option := r.tookAttr
 	if err != nil {
