@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -79,7 +80,11 @@ func command() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *minutes > 0 {
-		return soak(ctx, o, watch{length: time.Duration(*minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
+		flat, err := soak(ctx, o, watch{length: time.Duration(*minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
+		if !flat {
+			err = errors.Join(err, errNotFlat)
+		}
+		return err
 	}
 	return h.table(ctx, o)
 }
