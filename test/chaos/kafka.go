@@ -48,6 +48,13 @@ func broker(arguments []string) error {
 	return nil
 }
 
+// kafka may repeat, since all parts are killed. It may also change the order:
+// when a notifier dies, its partitions go to the other, which delivers what comes
+// after; what the dead one had taken, and not yet delivered, it finds in its own
+// queue when it starts again. Without a queue the same events can be with both
+// for a moment, until the dead one's last request has come through.
+var kafka = allowance{repeat: true, overtake: true}
+
 // throughKafka runs the two configurations that are ready for it: one collector
 // receives, two notify, and the broker is between them. Each is killed in turn.
 // more are settings of those that notify.

@@ -4,7 +4,8 @@
 // A driver posts numbered events at a steady rate while one thing goes wrong,
 // and comes again where it is refused. A ledger notes what was accepted and
 // what arrived; a table of it, with a row for each thing that goes wrong, is
-// what this prints. It fails if anything was lost.
+// what this prints. It fails if anything was lost, if events of one object changed
+// their order, or if one arrived twice, where the row does not say that it may.
 //
 // With -soak it watches the collector under a load for a while instead.
 package main
