@@ -54,7 +54,20 @@ var scenarios = []scenario{
 	{"through Kafka, no queue behind it", throughKafka([]string{"exporters::flux_notify::sending_queue: {enabled: false}"}), false, kafka},
 }
 
-// killed kills the collector at random moments, in the middle of its work.
+// consumers is how many deliveries an exporter has at once by default.
+const consumers = 10
+
+// heapUp lets the endpoint be slow, half as quick as events come, until there are
+// more on their way than can be in delivery: some wait in a queue.
+func (s *stage) heapUp(ctx context.Context, longest time.Duration) error {
+	s.sink.feel(after(400 * time.Millisecond))
+	s.await(ctx, func() bool { return s.ledger.missing() > consumers })
+	pause(ctx, s.moment(longest))
+	return bit(s.ledger.missing() > consumers, "nothing waited in a queue")
+}
+
+// killed kills the collector at random moments, in the middle of its work and
+// with more of it in the queue.
 func killed(ctx context.Context, s *stage) error {
 	s.sink.feel(uneven)
 	c, err := s.start(ctx, s.persistent())
@@ -67,11 +80,15 @@ func killed(ctx context.Context, s *stage) error {
 	}
 	return s.flow(ctx, c.address, func() error {
 		for range times {
-			pause(ctx, s.moment(s.pick(6*time.Second, time.Second)))
+			if err := s.heapUp(ctx, s.pick(3*time.Second, time.Second)); err != nil {
+				return err
+			}
 			c.kill()
+			s.sink.feel(uneven)
 			if err := c.start(ctx); err != nil {
 				return err
 			}
+			pause(ctx, s.moment(s.pick(3*time.Second, time.Second)))
 		}
 		return nil
 	})
@@ -110,8 +127,9 @@ func stopped(onDisk bool) func(context.Context, *stage) error {
 
 // stopBusy lets a queue grow, stops the collector and starts it again.
 func (s *stage) stopBusy(ctx context.Context, c *process) (took time.Duration, err error) {
-	s.sink.feel(after(400 * time.Millisecond)) // ten at once: half of what comes
-	pause(ctx, s.moment(s.pick(5*time.Second, 2*time.Second)))
+	if err := s.heapUp(ctx, s.pick(5*time.Second, 2*time.Second)); err != nil {
+		return 0, err
+	}
 	took, err = c.stop(stopLimit)
 	s.sink.feel(fine)
 	if err != nil {
