@@ -223,7 +223,7 @@ func TestAStorageThatCannotBeReadIsNamedByItsSetting(t *testing.T) {
 		set, _, _ := settings(t)
 		e, err := newExporter(context.Background(), set, config)
 		require.NoError(t, err)
-		assert.EqualError(t, e.Start(context.Background(), host), want)
+		require.EqualError(t, e.Start(context.Background(), host), want)
 		_ = e.Shutdown(context.Background())
 	}
 }

@@ -68,7 +68,7 @@ func TestTheTableSeesLosses(t *testing.T) {
 	for _, r := range perform(context.Background(), o, rows, 1, true) {
 		require.NoError(t, r.err)
 		assert.Positive(t, r.count.lost)
-		assert.ErrorContains(t, r.count.judge(kafka), "accepted and lost")
+		require.ErrorContains(t, r.count.judge(kafka), "accepted and lost")
 	}
 	for name, c := range map[string]struct {
 		order   []int
