@@ -20,22 +20,29 @@ func retrySettings(set exporter.Settings) exporter.Settings {
 	return set
 }
 
-func queueSettings(set exporter.Settings) exporter.Settings {
+func queueSettings(set exporter.Settings, queued bool) exporter.Settings {
 	set.MeterProvider = queueMeterProvider{set.MeterProvider}
-	set.Logger = set.Logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return queueCore{core} }))
+	unsaid := "Exporting failed."
+	if queued {
+		unsaid += " Dropping data." // that the queue refuses data is for it to say
+	}
+	set.Logger = set.Logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return queueCore{core, unsaid} }))
 	return set
 }
 
 // queueCore leaves out that data is dropped: where that is true the report has
-// said so, and of what goes back to storage at the stop it is not true.
-type queueCore struct{ zapcore.Core }
+// said so, and of what goes back to storage, or to the sender, it is not true.
+type queueCore struct {
+	zapcore.Core
+	unsaid string
+}
 
 func (c queueCore) With(fields []zapcore.Field) zapcore.Core {
-	return queueCore{c.Core.With(fields)}
+	return queueCore{c.Core.With(fields), c.unsaid}
 }
 
 func (c queueCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if strings.HasPrefix(entry.Message, "Exporting failed. Dropping data.") {
+	if strings.HasPrefix(entry.Message, c.unsaid) {
 		return checked
 	}
 	return c.Core.Check(entry, checked)

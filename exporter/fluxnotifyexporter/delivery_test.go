@@ -184,7 +184,39 @@ func TestWithoutAQueueTheCallerLearnsWhichRecordsFailed(t *testing.T) {
 	require.Equal(t, 1, failed.Data().LogRecordCount())
 	assert.Equal(t, "message of bad", failed.Data().ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Body().Str())
 	assert.False(t, consumererror.IsPermanent(err))
-	assert.Equal(t, map[string]int64{"sent": 2, "failed 500": 1}, e.counts(t))
+	assert.Equal(t, map[string]int64{"sent": 2}, e.counts(t), "what the sender still has has not failed")
+	assert.Empty(t, e.logs.FilterLevelExact(zap.ErrorLevel).All())
+	assert.Len(t, e.logs.FilterMessage("notification is handed back to the sender").All(), 1)
+}
+
+func TestWithoutAQueueAStopLosesNothing(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusInternalServerError, nil })
+	config := webhook(sink.URL)
+	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	config.RetryConfig.InitialInterval = patience
+	e := start(t, config)
+	answer := make(chan error)
+	go func() { answer <- e.ConsumeLogs(context.Background(), event("webapp", "failed")) }()
+	sink.waitFor(t, 1)
+	e.stop(t)
+	err := <-answer
+	require.Error(t, err)
+	assert.False(t, consumererror.IsPermanent(err))
+	assert.Empty(t, e.counts(t))
+	assert.Empty(t, e.logs.FilterMessageSnippet("notification not sent").All())
+}
+
+func TestWithoutAQueueARefusalIsFinal(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusBadRequest, nil })
+	config := webhook(sink.URL)
+	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	e := start(t, config)
+	err := e.ConsumeLogs(context.Background(), event("webapp", "failed"))
+	assert.True(t, consumererror.IsPermanent(err))
+	assert.Equal(t, map[string]int64{"failed 400": 1}, e.counts(t))
+	assert.Len(t, e.logs.FilterMessageSnippet("notification not sent").All(), 1)
 }
 
 func TestEveryNotificationIsBounded(t *testing.T) {

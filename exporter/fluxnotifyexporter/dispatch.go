@@ -105,7 +105,11 @@ func (e *notifyExporter) follow(ctx context.Context, lane []*work) {
 		}
 		w.err = err
 		w.kept = err != nil && e.keeps && e.halted.Load() && w.delivery.unfinished()
-		if err != nil && !w.kept {
+		switch {
+		case err == nil || w.kept:
+		case !e.queued && !consumererror.IsPermanent(err):
+			e.report.handedBack(w.delivery, err) // nothing is lost: the sender has it still
+		default:
 			e.giveUp(w.delivery, err)
 		}
 		e.order.leave(w.place, w.kept)

@@ -41,7 +41,6 @@ const (
 type notifyExporter struct {
 	decider
 	config  *Config
-	id      component.ID
 	current *current
 	order   *order
 	report  *report
@@ -77,7 +76,6 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 	e := &notifyExporter{
 		decider:   d,
 		config:    config,
-		id:        set.ID,
 		order:     newOrder(),
 		admission: make(chan struct{}, 1),
 		stop:      make(chan struct{}),
@@ -104,7 +102,7 @@ func newExporter(ctx context.Context, set exporter.Settings, config *Config) (*n
 func (e *notifyExporter) chain(ctx context.Context, set exporter.Settings) error {
 	noTimeout := exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{}) // attempt bounds each delivery
 	var err error
-	e.queue, err = exporterhelper.NewLogs(ctx, queueSettings(set), e.config, e.dispatch,
+	e.queue, err = exporterhelper.NewLogs(ctx, queueSettings(set, e.queued), e.config, e.dispatch,
 		noTimeout, exporterhelper.WithQueue(e.queueConfig()))
 	if err != nil {
 		return fmt.Errorf("sending_queue: %w", err)
@@ -143,13 +141,14 @@ func (e *notifyExporter) Start(ctx context.Context, host component.Host) error {
 	if err := e.retry.Start(ctx, host); err != nil {
 		return err
 	}
-	if e.keeps {
-		if err := putBackInFront(ctx, host, *e.config.QueueConfig.Get().StorageID, e.id); err != nil {
-			return err
-		}
-		host = newPatientHost(host, *e.config.QueueConfig.Get().StorageID, e.report.logger)
+	if !e.keeps {
+		return e.queue.Start(ctx, host)
 	}
-	return e.queue.Start(ctx, host)
+	host = newPatientHost(host, *e.config.QueueConfig.Get().StorageID, e.report.logger)
+	if err := e.queue.Start(ctx, host); err != nil {
+		return fmt.Errorf("sending_queue::storage: %w", err)
+	}
+	return nil
 }
 
 // Shutdown implements component.Component. Retries end at once, the queue is

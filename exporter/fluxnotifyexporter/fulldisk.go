@@ -2,6 +2,7 @@ package fluxnotifyexporter
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -13,8 +14,9 @@ import (
 // exporterhelper's persistent queue gives up an item when it cannot note that
 // it has taken it out: on a full disk, what was accepted while there was still
 // room would be gone. Those notes can wait, so here they do: a write that comes
-// with a reading, or that says that an item is done, is made up for by the next
-// one that succeeds. If the collector dies before, items are delivered twice.
+// with a reading, or that says that an item is done, or that puts items back in
+// front, is made up for by the next one that succeeds. If the collector dies
+// before, items are delivered twice.
 //
 // A new item is another matter. Where it cannot be written, it is refused.
 type patientStorage struct {
@@ -47,7 +49,11 @@ func (s patientStorage) GetClient(ctx context.Context, kind component.Kind, id c
 	if err != nil {
 		return nil, err
 	}
-	return &patientClient{Client: client, logger: s.logger}, nil
+	patient := &patientClient{Client: client, logger: s.logger}
+	if err := putBackInFront(ctx, patient); err != nil {
+		return nil, errors.Join(err, client.Close(ctx))
+	}
+	return patient, nil
 }
 
 // patientClient is used by the queue alone, which calls it under its own lock.
@@ -56,6 +62,14 @@ type patientClient struct {
 	logger *zap.Logger
 	// overdue are the writes that failed, the oldest first.
 	overdue []*storage.Operation
+}
+
+// Get implements storage.Client.
+func (c *patientClient) Get(ctx context.Context, key string) ([]byte, error) {
+	if write := c.overdueOf(key); write != nil {
+		return write.Value, nil
+	}
+	return c.Client.Get(ctx, key)
 }
 
 // Batch implements storage.Client.
@@ -72,10 +86,13 @@ func (c *patientClient) Batch(ctx context.Context, ops ...*storage.Operation) er
 	isNew := true
 	for _, op := range ops {
 		isNew = isNew && op.Type == storage.Set
-		if op.Type == storage.Get {
-			reads = append(reads, op)
-		} else {
+		switch {
+		case op.Type != storage.Get:
 			writes = append(writes, op)
+		case c.overdueOf(op.Key) != nil:
+			op.Value = c.overdueOf(op.Key).Value
+		default:
+			reads = append(reads, op)
 		}
 	}
 	if isNew {
@@ -91,6 +108,17 @@ func (c *patientClient) Batch(ctx context.Context, ops ...*storage.Operation) er
 		c.logger.Warn("sending_queue::storage cannot be written: new notifications are refused, and those delivered now are delivered again if the collector ends before it can", zap.Error(err))
 	}
 	c.putOff(writes)
+	return nil
+}
+
+// overdueOf is what is still to be written of a key: a deletion has no value. The
+// last holds, since one transaction may delete a key and set it.
+func (c *patientClient) overdueOf(key string) *storage.Operation {
+	for _, write := range slices.Backward(c.overdue) {
+		if write.Key == key {
+			return write
+		}
+	}
 	return nil
 }
 

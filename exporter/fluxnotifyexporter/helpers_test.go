@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/exporter"
@@ -96,6 +97,7 @@ func webhook(address string) *Config {
 // running is a started exporter with what it reported.
 type running struct {
 	*notifyExporter
+	id        component.ID
 	telemetry *componenttest.Telemetry
 	logs      *observer.ObservedLogs
 }

@@ -3,6 +3,7 @@ package fluxnotifyexporter
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,9 +27,35 @@ type report struct {
 	typeAttr  attribute.KeyValue
 	sentAttr  metric.MeasurementOption
 	tookAttr  metric.MeasurementOption
-	// ailing is set while deliveries are being repeated, so that the log says
-	// once that the endpoint is in trouble, and once that it is well again.
-	ailing atomic.Bool
+	health    health
+}
+
+// health is what the log says of the endpoint: that it is in trouble, once
+// deliveries are repeated, and that it is well again.
+type health struct {
+	ailing atomic.Bool // as was said last
+	mu     sync.Mutex
+	said   map[bool]time.Time
+}
+
+// silence is how long the log does not repeat either, for an endpoint that fails
+// now and then.
+const silence = time.Minute
+
+// turns tells whether to say what the endpoint is now. What is passed over in
+// silence is said later, if it is still so.
+func (h *health) turns(ailing bool) bool {
+	if h.ailing.Load() == ailing {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if last, ever := h.said[ailing]; h.ailing.Load() == ailing || ever && time.Since(last) < silence {
+		return false
+	}
+	h.said[ailing] = time.Now()
+	h.ailing.Store(ailing)
+	return true
 }
 
 func newReport(set component.TelemetrySettings, providerType string) (*report, error) {
@@ -44,6 +71,7 @@ func newReport(set component.TelemetrySettings, providerType string) (*report, e
 		typeAttr: typeAttr,
 		sentAttr: attributes(typeAttr, attribute.String("outcome", "sent")),
 		tookAttr: attributes(typeAttr),
+		health:   health{said: map[bool]time.Time{}},
 	}, nil
 }
 
@@ -55,7 +83,7 @@ func (r *report) shutdown() { r.telemetry.Shutdown() }
 
 func (r *report) sent(d *delivery) {
 	r.telemetry.ExporterFluxNotifyNotifications.Add(context.Background(), 1, r.sentAttr)
-	if r.ailing.Load() && r.ailing.CompareAndSwap(true, false) {
+	if r.health.turns(false) {
 		r.logger.Info("notifications are delivered again", zap.String("object", objectName(d)))
 	}
 }
@@ -84,11 +112,16 @@ func (r *report) failed(d *delivery, o *owed, why string) {
 
 func (r *report) retrying(d *delivery, o *owed) {
 	fields := []zap.Field{zap.String("object", objectName(d)), zap.String("error_class", o.failed.Class.String()), zap.String("error", o.failed.Error())}
-	if r.ailing.CompareAndSwap(false, true) {
+	if r.health.turns(true) {
 		r.logger.Warn("a notification could not be delivered and is tried again; so are those after it, without further notice", fields...)
 		return
 	}
 	r.logger.Debug("notification is tried again", fields...)
+}
+
+// handedBack is for what the sender, told of the error, may send again.
+func (r *report) handedBack(d *delivery, err error) {
+	r.logger.Debug("notification is handed back to the sender", zap.String("object", objectName(d)), zap.Error(err))
 }
 
 func (r *report) took(d time.Duration, err error) {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -16,8 +14,9 @@ import (
 // exporterhelper's persistent queue, at its start, puts what was in delivery
 // when the collector ended behind what was waiting: later events would overtake
 // earlier ones. It also deletes those items before it writes them again, so a
-// second crash at that moment would lose them. putBackInFront does the same
-// before the queue starts, in front, and in one transaction.
+// second crash at that moment, or a full disk, would lose them. putBackInFront
+// does the same before the queue starts, in front, and in one transaction, which
+// can wait until there is room.
 //
 // What the queue stores is its own business. This was written for the format
 // named here; anything else is left to the queue.
@@ -36,19 +35,8 @@ type queueMetadata struct {
 
 var errQueueFormat = errors.New("unknown format")
 
-func putBackInFront(ctx context.Context, host component.Host, storageID, exporterID component.ID) error {
-	extension, ok := host.GetExtensions()[storageID].(storage.Extension)
-	if !ok {
-		return nil // the queue says so when it starts
-	}
-	client, err := extension.GetClient(ctx, component.KindExporter, exporterID, "logs")
-	if err != nil {
-		return fmt.Errorf("sending_queue::storage: %w", err)
-	}
-	return errors.Join(reorder(ctx, client), client.Close(ctx))
-}
-
-func reorder(ctx context.Context, client storage.Client) error {
+// putBackInFront is given the client before the queue is.
+func putBackInFront(ctx context.Context, client storage.Client) error {
 	encoded, err := client.Get(ctx, queueMetadataKey)
 	if err != nil || len(encoded) == 0 {
 		return err
@@ -58,31 +46,35 @@ func reorder(ctx context.Context, client storage.Client) error {
 		return nil // nothing was in delivery, or the queue knows better
 	}
 	slices.Sort(metadata.dispatched)
-	gets := make([]*storage.Operation, len(metadata.dispatched))
-	for i, index := range metadata.dispatched {
-		gets[i] = storage.GetOperation(strconv.FormatUint(index, 10))
+	var items [][]byte
+	for _, index := range metadata.dispatched {
+		item, err := client.Get(ctx, itemKey(index))
+		if err != nil {
+			return err
+		}
+		if item != nil {
+			items = append(items, item)
+		}
 	}
-	if err := client.Batch(ctx, gets...); err != nil {
-		return fmt.Errorf("sending_queue::storage: %w", err)
-	}
-	return client.Batch(ctx, moves(metadata, gets)...)
+	return client.Batch(ctx, moves(metadata, items)...)
 }
 
 // moves puts the items into the places right before the first that waits. Those
 // places are their own or, since each was taken before, free.
-func moves(metadata queueMetadata, items []*storage.Operation) []*storage.Operation {
-	items = slices.DeleteFunc(items, func(op *storage.Operation) bool { return op.Value == nil })
+func moves(metadata queueMetadata, items [][]byte) []*storage.Operation {
 	first := metadata.readIndex - uint64(len(items))
 	var ops []*storage.Operation
 	for _, index := range metadata.dispatched {
-		ops = append(ops, storage.DeleteOperation(strconv.FormatUint(index, 10)))
+		ops = append(ops, storage.DeleteOperation(itemKey(index)))
 	}
 	for i, item := range items {
-		ops = append(ops, storage.SetOperation(strconv.FormatUint(first+uint64(i), 10), item.Value))
+		ops = append(ops, storage.SetOperation(itemKey(first+uint64(i)), item))
 	}
 	metadata.readIndex, metadata.dispatched = first, nil
 	return append(ops, storage.SetOperation(queueMetadataKey, metadata.encode()))
 }
+
+func itemKey(index uint64) string { return strconv.FormatUint(index, 10) }
 
 func (m queueMetadata) encode() []byte {
 	b := slices.Clone(m.rest)

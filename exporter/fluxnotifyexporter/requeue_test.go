@@ -31,7 +31,7 @@ func TestWhatWasInDeliveryIsPutBackInFront(t *testing.T) {
 		queueMetadataKey: queueState(10, 12, 9, 3, 6),
 		"3":              []byte("c"), "6": []byte("f"), "9": []byte("i"), "10": []byte("j"), "11": []byte("k"),
 	}}
-	require.NoError(t, reorder(context.Background(), storage))
+	require.NoError(t, putBackInFront(context.Background(), storage))
 	metadata, err := parseQueueMetadata(storage.values[queueMetadataKey])
 	require.NoError(t, err)
 	assert.EqualValues(t, 7, metadata.readIndex)
@@ -57,7 +57,7 @@ func TestAnUnknownQueueFormatIsLeftAlone(t *testing.T) {
 				values[queueMetadataKey] = state
 			}
 			storage := &memory{values: values}
-			require.NoError(t, reorder(context.Background(), storage))
+			require.NoError(t, putBackInFront(context.Background(), storage))
 			assert.Equal(t, state, storage.values[queueMetadataKey])
 			assert.Equal(t, []byte("d"), storage.values["4"])
 		})

@@ -26,7 +26,7 @@ func startWith(t *testing.T, config *Config, host component.Host) *running {
 	require.NoError(t, err)
 	require.NoError(t, e.Start(context.Background(), host))
 	t.Cleanup(func() { require.NoError(t, e.Shutdown(context.Background())) })
-	return &running{notifyExporter: e, telemetry: telemetry, logs: logs}
+	return &running{notifyExporter: e, id: set.ID, telemetry: telemetry, logs: logs}
 }
 
 // sumOf is the value of one of the collector's own counters.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 )
@@ -30,10 +31,15 @@ func chain(ctx context.Context, s *stage) error {
 	}
 	return s.flow(ctx, first.address, func() error {
 		for range times {
-			pause(ctx, s.moment(s.pick(8*time.Second, time.Second)))
+			pause(ctx, s.moment(s.pick(5*time.Second, time.Second)))
+			if err := s.heapUp(ctx, s.pick(3*time.Second, time.Second)); err != nil {
+				return err
+			}
 			second.kill()
+			felt := s.await(ctx, s.grows())
 			pause(ctx, s.moment(s.pick(3*time.Second, 500*time.Millisecond)))
-			if err := second.start(ctx); err != nil {
+			s.sink.feel(uneven)
+			if err := errors.Join(bit(felt, "the first did not have to wait for the second"), second.start(ctx)); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func away(ctx context.Context, s *stage) error {
 	return s.flow(ctx, c.address, func() error {
 		s.sink.down()
 		pause(ctx, s.pick(time.Minute, 3*time.Second))
-		return s.sink.up()
+		return errors.Join(bit(s.ledger.missing() > consumers, "nothing waited for the endpoint"), s.sink.up())
 	})
 }
 
@@ -44,6 +45,7 @@ func slow(ctx context.Context, s *stage) error {
 	}
 	return s.flow(ctx, c.address, func() error {
 		pause(ctx, s.pick(20*time.Second, 3*time.Second))
-		return nil
+		// Of each second's events, those of two are there.
+		return bit(s.ledger.missing() > s.rate, "the endpoint was not slow")
 	})
 }

@@ -4,13 +4,15 @@
 // A driver posts numbered events at a steady rate while one thing goes wrong,
 // and comes again where it is refused. A ledger notes what was accepted and
 // what arrived; a table of it, with a row for each thing that goes wrong, is
-// what this prints. It fails if anything was lost.
+// what this prints. It fails if anything was lost, if events of one object changed
+// their order, or if one arrived twice, where the row does not say that it may.
 //
 // With -soak it watches the collector under a load for a while instead.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -79,7 +81,11 @@ func command() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *minutes > 0 {
-		return soak(ctx, o, watch{length: time.Duration(*minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
+		flat, err := soak(ctx, o, watch{length: time.Duration(*minutes) * time.Minute, every: time.Minute, rate: soakRate, burst: burstSize})
+		if !flat {
+			err = errors.Join(err, errNotFlat)
+		}
+		return err
 	}
 	return h.table(ctx, o)
 }

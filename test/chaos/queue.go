@@ -51,8 +51,8 @@ func (s *stage) await(ctx context.Context, condition func() bool) bool {
 
 // diskFull fills the disk of the queue and makes room again, several times: with
 // an endpoint that is quick, slow, and away; the last time the collector is
-// killed. What is accepted with the last room has to be taken out of the queue
-// when there is none.
+// killed, started on the full disk, and killed again. What is accepted with the
+// last room has to be taken out of the queue when there is none.
 func diskFull(ctx context.Context, s *stage) error {
 	disk := filepath.Join(s.dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
@@ -94,21 +94,38 @@ func (s *stage) fullDisks(ctx context.Context, c *process, filler string) error 
 		}
 	}
 	s.sink.down()
-	err := s.fullFor(ctx, filler, c.kill)
 	s.sink.feel(fine)
-	return errors.Join(err, c.start(ctx), s.sink.up())
+	err := s.fullFor(ctx, filler, func() error { return s.restartOnFull(ctx, c) })
+	return errors.Join(err, c.start(ctx))
+}
+
+// restartOnFull kills the collector, starts it where there is no room, and looks
+// whether what it had accepted is delivered all the same; then it kills it again.
+func (s *stage) restartOnFull(ctx context.Context, c *process) error {
+	c.kill()
+	before := s.ledger.count()
+	if err := errors.Join(bit(before.lost > 0, "nothing waited on the full disk"), c.start(ctx), s.sink.up()); err != nil {
+		return err
+	}
+	if !s.await(ctx, func() bool { return s.ledger.count().arrived >= before.arrived+before.lost }) {
+		return errors.New("what had been accepted is not delivered on a full disk")
+	}
+	c.kill()
+	return nil
 }
 
 // fullFor fills a disk for a while. A sender is refused sooner or later: what the
 // queue has emptied of its file, it can fill again.
-func (s *stage) fullFor(ctx context.Context, filler string, before ...func()) error {
+func (s *stage) fullFor(ctx context.Context, filler string, before ...func() error) error {
 	pause(ctx, s.moment(s.pick(4*time.Second, time.Second)))
 	if err := fill(filler); err != nil {
 		return err
 	}
 	pause(ctx, s.moment(s.pick(8*time.Second, 3*time.Second)))
 	for _, f := range before {
-		f()
+		if err := f(); err != nil {
+			return err
+		}
 	}
 	return os.Remove(filler)
 }

@@ -31,18 +31,19 @@ type watch struct {
 }
 
 // soak watches a collector under a steady load over ten provider types, errors
-// and infos mixed, and then meets another one with a burst.
-func soak(ctx context.Context, o options, w watch) error {
+// and infos mixed, and then meets another one with a burst. flat is whether
+// nothing has grown; an error is everything else that may not be.
+func soak(ctx context.Context, o options, w watch) (flat bool, err error) {
 	s, err := newStage(o, "soak")
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.close()
 	s.rate = w.rate
 	s.sink.feel(pleased)
 	metrics, err := freePort()
 	if err != nil {
-		return err
+		return false, err
 	}
 	c, err := s.start(ctx, settings{
 		storage: filepath.Join(s.dir, "storage"), metrics: metrics, exporters: s.tenTypes(),
@@ -51,15 +52,12 @@ func soak(ctx context.Context, o options, w watch) error {
 		receiver: yamlMap{"deduplication": yamlMap{"interval": "45s"}},
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	fmt.Printf("%d events/s over ten provider types for %s, queues on disk; p50 and p99: from 202 to the arrival, 0 where that came first\n", w.rate, w.length)
-	flat, err := s.steady(ctx, c, metrics, w)
-	if err == nil && !flat {
-		err = errNotFlat
-	}
+	flat, err = s.steady(ctx, c, metrics, w)
 	c.kill() // the burst is to have the machine for itself
-	return errors.Join(err, burst(ctx, o, w.burst))
+	return flat, errors.Join(err, burst(ctx, o, w.burst))
 }
 
 var errNotFlat = errors.New("memory, open files or threads have grown")

@@ -32,6 +32,7 @@ type stage struct {
 	ledger *ledger
 	sink   *sink
 	forget bool // play it with what posts and forgets instead of the collector
+	may    allowance
 
 	mu        sync.Mutex
 	processes []*process
@@ -190,8 +191,12 @@ func (s *stage) verdict() error {
 	if s.forget {
 		return nil
 	}
-	c := s.ledger.count()
-	errs := []error{s.failure()}
+	return errors.Join(s.failure(), s.ledger.count().judge(s.may))
+}
+
+// judge holds a line of the table against what may be.
+func (c count) judge(may allowance) error {
+	var errs []error
 	if c.lost > 0 {
 		errs = append(errs, fmt.Errorf("%d events were accepted and lost", c.lost))
 	}
@@ -200,6 +205,12 @@ func (s *stage) verdict() error {
 	}
 	if c.rude > 0 {
 		errs = append(errs, fmt.Errorf("%d answers 503 had no Retry-After", c.rude))
+	}
+	if c.twice > 0 && !may.repeat {
+		errs = append(errs, fmt.Errorf("%d events arrived twice, and nothing was killed", c.twice))
+	}
+	if c.passed > 0 && !may.overtake {
+		errs = append(errs, fmt.Errorf("%d events were overtaken by a later one of their object", c.passed))
 	}
 	return errors.Join(errs...)
 }

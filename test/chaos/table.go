@@ -62,7 +62,7 @@ func (row scenario) perform(ctx context.Context, o options, forget bool) result 
 		return result{name: row.name, err: err}
 	}
 	defer s.close()
-	s.forget = forget
+	s.forget, s.may = forget, row.may
 	err = row.play(ctx, s)
 	if forget && !errors.Is(err, errNoRoom) {
 		err = nil // it is shown, not judged
