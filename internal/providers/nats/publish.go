@@ -77,11 +77,11 @@ func (p *Provider) publish(ctx context.Context, conn *nats.Conn, msg *nats.Msg) 
 
 // store waits until a stream has the message.
 func (p *Provider) store(ctx context.Context, l *link, msg *nats.Msg) error {
+	watched, done := p.watch(ctx, l.conn)
+	defer done()
 	if err := p.listen(ctx, l.conn); err != nil {
 		return err
 	}
-	watched, done := p.watch(ctx, l.conn)
-	defer done()
 	_, err := l.js.PublishMsg(watched, msg)
 	switch {
 	case err == nil:

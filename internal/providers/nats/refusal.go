@@ -78,9 +78,10 @@ func (p *Provider) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 	p.refused, p.refuse = context.WithCancelCause(context.Background())
 }
 
-// listen asks for answers again where that was refused. The client subscribes once
-// for each connection, and the server forgets what it has refused: who is allowed to
-// by now must connect anew.
+// listen asks for answers again where that was refused. It comes after watch, so
+// that one of them sees a refusal in between. The client subscribes once for each
+// connection, and the server forgets what it has refused: who is allowed to by now
+// must connect anew.
 func (p *Provider) listen(ctx context.Context, conn *nats.Conn) error {
 	p.mu.Lock()
 	deaf := p.deaf
