@@ -189,6 +189,20 @@ func TestWithoutAQueueTheCallerLearnsWhichRecordsFailed(t *testing.T) {
 	assert.Len(t, e.logs.FilterMessage("notification is handed back to the sender").All(), 1)
 }
 
+func TestAQueueThatWaitsForTheResultHandsItBack(t *testing.T) {
+	t.Parallel()
+	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusInternalServerError, nil })
+	config := webhook(sink.URL)
+	config.QueueConfig.Get().WaitForResult = true
+	config.RetryConfig.Enabled = false
+	e := start(t, config)
+	err := e.ConsumeLogs(context.Background(), event("webapp", "failed"))
+	require.Error(t, err)
+	assert.False(t, consumererror.IsPermanent(err))
+	assert.Empty(t, e.counts(t))
+	assert.Empty(t, e.logs.FilterLevelExact(zap.ErrorLevel).All())
+}
+
 func TestWithoutAQueueAStopLosesNothing(t *testing.T) {
 	t.Parallel()
 	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusInternalServerError, nil })
