@@ -122,3 +122,12 @@ func Payload(tb testing.TB, p notify.Provider) notify.Payload {
 	require.Fail(tb, "the type sends nothing")
 	return notify.Payload{}
 }
+
+// Deliver tells of a failed reconciliation.
+func Deliver(tb testing.TB, p notify.Provider) error {
+	tb.Helper()
+	payloads, err := p.Render(Notification(tb, Event(tb, "kustomization-failed")))
+	require.NoError(tb, err)
+	require.Len(tb, payloads, 1)
+	return p.Deliver(tb.Context(), payloads[0])
+}

@@ -56,15 +56,6 @@ func provider(t *testing.T, s notify.Settings, handler http.HandlerFunc) notify.
 	return p
 }
 
-// deliver tells of a failed reconciliation.
-func deliver(t *testing.T, p notify.Provider) error {
-	t.Helper()
-	payloads, err := p.Render(providertest.Notification(t, providertest.Event(t, "kustomization-failed")))
-	require.NoError(t, err)
-	require.Len(t, payloads, 1)
-	return p.Deliver(t.Context(), payloads[0])
-}
-
 // TestRequests decodes what is sent as the SDK's own type, and nothing besides.
 func TestRequests(t *testing.T) {
 	t.Parallel()
@@ -107,7 +98,7 @@ func TestRequests(t *testing.T) {
 				w.WriteHeader(http.StatusCreated)
 				_, _ = io.WriteString(w, "{}")
 			})
-			require.NoError(t, deliver(t, p))
+			require.NoError(t, providertest.Deliver(t, p))
 			assert.Equal(t, []string{"GET " + builds + "/" + key, "POST " + builds}, calls)
 		})
 	}
@@ -118,7 +109,7 @@ func TestRequests(t *testing.T) {
 func TestOwnAPI(t *testing.T) {
 	t.Setenv("BITBUCKET_API_BASE_URL", "http://127.0.0.1:1/elsewhere")
 	store := gitpeer.NewStore(t)
-	require.NoError(t, deliver(t, provider(t, notify.Settings{Username: "flux@example.com", Token: "sample-token"}, gitpeer.Bitbucket(t, store))))
+	require.NoError(t, providertest.Deliver(t, provider(t, notify.Settings{Username: "flux@example.com", Token: "sample-token"}, gitpeer.Bitbucket(t, store))))
 	assert.Equal(t, 1, store.Writes())
 }
 
@@ -138,7 +129,7 @@ func TestWhatIsThere(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, answer)
 		})
-		require.NoError(t, deliver(t, p))
+		require.NoError(t, providertest.Deliver(t, p))
 		assert.Equal(t, writes, written, answer)
 	}
 }
@@ -158,7 +149,7 @@ func TestRefusals(t *testing.T) {
 			_, _ = io.WriteString(w, `{"type":"error","error":{"message":"denied for flux:app-password-1, which is app-password-1"}}`)
 		})
 		var e *notify.Error
-		require.ErrorAs(t, deliver(t, p), &e)
+		require.ErrorAs(t, providertest.Deliver(t, p), &e)
 		assert.Equal(t, notify.Permanent, e.Class)
 		assert.Contains(t, e.Error(), "denied for")
 		assert.NotContains(t, e.Error(), "app-password-1")
@@ -173,7 +164,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			_, _ = io.WriteString(w, answer)
 		})
 		var e *notify.Error
-		require.ErrorAs(t, deliver(t, p), &e)
+		require.ErrorAs(t, providertest.Deliver(t, p), &e)
 		assert.Equal(t, notify.Retryable, e.Class, answer)
 	}
 }
@@ -199,7 +190,7 @@ func TestWithoutCredentials(t *testing.T) {
 	for _, s := range []notify.Settings{{}, {Username: "flux"}, {Token: "flux:"}} {
 		p := provider(t, s, func(http.ResponseWriter, *http.Request) { t.Error("a request without credentials") })
 		var e *notify.Error
-		require.ErrorAs(t, deliver(t, p), &e)
+		require.ErrorAs(t, providertest.Deliver(t, p), &e)
 		assert.Equal(t, notify.Permanent, e.Class)
 		assert.Contains(t, e.Error(), "token: must be set")
 	}

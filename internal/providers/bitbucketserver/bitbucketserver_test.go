@@ -30,15 +30,6 @@ func provider(t *testing.T, s notify.Settings) notify.Provider {
 	return p
 }
 
-// deliver tells of a failed reconciliation.
-func deliver(t *testing.T, p notify.Provider) error {
-	t.Helper()
-	payloads, err := p.Render(providertest.Notification(t, providertest.Event(t, "kustomization-failed")))
-	require.NoError(t, err)
-	require.Len(t, payloads, 1)
-	return p.Deliver(t.Context(), payloads[0])
-}
-
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for path, c := range map[string]struct{ builds, url string }{
@@ -73,7 +64,7 @@ func TestRequests(t *testing.T) {
 				w.WriteHeader(http.StatusNoContent)
 			})
 			credentials.Address = server.URL + path
-			require.NoError(t, deliver(t, provider(t, credentials)))
+			require.NoError(t, providertest.Deliver(t, provider(t, credentials)))
 			builds := c.builds + "/commits/" + commit + "/builds"
 			assert.Equal(t, []string{"GET " + builds + "?key=" + key, "POST " + builds}, calls, path)
 		}
@@ -96,7 +87,7 @@ func TestWhatIsThere(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, answer)
 		})
-		require.NoError(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/scm/proj/repo.git", Token: "sample-token"})))
+		require.NoError(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/scm/proj/repo.git", Token: "sample-token"})))
 		assert.Equal(t, writes, written, answer)
 	}
 }
@@ -116,7 +107,7 @@ func TestRefusals(t *testing.T) {
 			_, _ = io.WriteString(w, `{"errors":[{"message":"denied for sample-token-1"}]}`)
 		})
 		var e *notify.Error
-		require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/scm/proj/repo.git", Token: "sample-token-1"})), &e)
+		require.ErrorAs(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/scm/proj/repo.git", Token: "sample-token-1"})), &e)
 		assert.Equal(t, notify.Permanent, e.Class)
 		assert.Contains(t, e.Error(), "denied for")
 		assert.NotContains(t, e.Error(), "sample-token-1")
@@ -131,7 +122,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			_, _ = io.WriteString(w, answer)
 		})
 		var e *notify.Error
-		require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/scm/proj/repo.git", Token: "sample-token"})), &e)
+		require.ErrorAs(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/scm/proj/repo.git", Token: "sample-token"})), &e)
 		assert.Equal(t, notify.Retryable, e.Class, answer)
 	}
 }
@@ -158,7 +149,7 @@ func TestWithoutCredentials(t *testing.T) {
 	for _, s := range []notify.Settings{{}, {Username: "flux"}} {
 		s.Address = server.URL + "/scm/proj/repo.git"
 		var e *notify.Error
-		require.ErrorAs(t, deliver(t, provider(t, s)), &e)
+		require.ErrorAs(t, providertest.Deliver(t, provider(t, s)), &e)
 		assert.Equal(t, notify.Permanent, e.Class)
 		assert.Contains(t, e.Error(), "token: must be set")
 	}

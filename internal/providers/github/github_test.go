@@ -35,15 +35,6 @@ func provider(t *testing.T, s notify.Settings) notify.Provider {
 	return p
 }
 
-// deliver tells of a failed reconciliation.
-func deliver(t *testing.T, p notify.Provider) error {
-	t.Helper()
-	payloads, err := p.Render(providertest.Notification(t, providertest.Event(t, "kustomization-failed")))
-	require.NoError(t, err)
-	require.Len(t, payloads, 1)
-	return p.Deliver(t.Context(), payloads[0])
-}
-
 func peer(t *testing.T) (*gitpeer.Store, notify.Provider) {
 	t.Helper()
 	store := gitpeer.NewStore(t)
@@ -73,7 +64,7 @@ func TestTheNewestOnAnyPage(t *testing.T) {
 				store.Write(commit, gitpeer.Status{Key: "ci/" + strconv.Itoa(i), State: "success", Description: "built"})
 			}
 			before := store.Writes()
-			require.NoError(t, deliver(t, p))
+			require.NoError(t, providertest.Deliver(t, p))
 			assert.Equal(t, c.written, store.Writes()-before)
 		})
 	}
@@ -86,7 +77,7 @@ func TestSecondaryRateLimit(t *testing.T) {
 		_, _ = io.WriteString(w, `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}`)
 	})
 	var e *notify.Error
-	require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/owner/repository", Token: "sample-token"})), &e)
+	require.ErrorAs(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/owner/repository", Token: "sample-token"})), &e)
 	assert.Equal(t, notify.Throttled, e.Class)
 	assert.Equal(t, time.Minute, e.Delay)
 }
@@ -101,9 +92,9 @@ func TestPatienceAfterASuccess(t *testing.T) {
 		gitstatus.Empty(w, r)
 	})
 	p := provider(t, notify.Settings{Address: server.URL + "/owner/repository", Token: "sample-token"})
-	require.NoError(t, deliver(t, p), "what has begun is tried")
+	require.NoError(t, providertest.Deliver(t, p), "what has begun is tried")
 	var e *notify.Error
-	require.ErrorAs(t, deliver(t, p), &e)
+	require.ErrorAs(t, providertest.Deliver(t, p), &e)
 	assert.Equal(t, notify.Throttled, e.Class, "the limit is used up")
 	assert.InDelta(t, time.Minute, e.Delay, float64(10*time.Second))
 	assert.Equal(t, 2, requests)
@@ -113,7 +104,7 @@ func TestWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	server := providertest.Server(t, func(http.ResponseWriter, *http.Request) { t.Error("a request without credentials") })
 	var e *notify.Error
-	require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/owner/repository"})), &e)
+	require.ErrorAs(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/owner/repository"})), &e)
 	assert.Equal(t, notify.Permanent, e.Class)
 	assert.Contains(t, e.Error(), "githubAppID")
 }
@@ -140,7 +131,7 @@ func TestAsApp(t *testing.T) {
 		}
 	}))
 	p := provider(t, notify.Settings{Address: server.URL + "/owner/repository", Secrets: providertest.AppSecrets(t)})
-	require.NoError(t, deliver(t, p))
+	require.NoError(t, providertest.Deliver(t, p))
 	assert.Equal(t, []string{
 		"GET /api/v3/repos/owner/repository/commits/" + commit + "/statuses",
 		"POST /api/v3/repos/owner/repository/statuses/" + commit,
@@ -148,7 +139,7 @@ func TestAsApp(t *testing.T) {
 	mu.Lock()
 	refuse = true
 	mu.Unlock()
-	err := deliver(t, p)
+	err := providertest.Deliver(t, p)
 	require.ErrorContains(t, err, "422")
 	assert.NotContains(t, err.Error(), providertest.AppToken)
 }

@@ -32,15 +32,6 @@ func provider(t *testing.T, s notify.Settings) notify.Provider {
 	return p
 }
 
-// deliver tells of a failed reconciliation.
-func deliver(t *testing.T, p notify.Provider) error {
-	t.Helper()
-	payloads, err := p.Render(providertest.Notification(t, providertest.Event(t, "kustomization-failed")))
-	require.NoError(t, err)
-	require.Len(t, payloads, 1)
-	return p.Deliver(t.Context(), payloads[0])
-}
-
 func TestTheNewestOnAnyPage(t *testing.T) {
 	t.Parallel()
 	for newest, written := range map[string]int{"failed": 0, "success": 1} {
@@ -55,7 +46,7 @@ func TestTheNewestOnAnyPage(t *testing.T) {
 			store.Write(commit, gitpeer.Status{Key: name, State: state, Description: "reconciliation failed"})
 		}
 		before := store.Writes()
-		require.NoError(t, deliver(t, p))
+		require.NoError(t, providertest.Deliver(t, p))
 		assert.Equal(t, written, store.Writes()-before, newest)
 	}
 }
@@ -84,7 +75,7 @@ func TestRequests(t *testing.T) {
 				_, _ = io.WriteString(w, "{}")
 			})
 			credentials.Address = server.URL + path
-			require.NoError(t, deliver(t, provider(t, credentials)))
+			require.NoError(t, providertest.Deliver(t, provider(t, credentials)))
 			base := "/api/v4/projects/" + project
 			assert.Equal(t, []string{"GET " + base + "/repository/commits/" + commit + "/statuses", "POST " + base + "/statuses/" + commit}, calls, path)
 		}
@@ -114,7 +105,7 @@ func TestRateLimit(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
 	var e *notify.Error
-	require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/group/project", Token: "sample-token"})), &e)
+	require.ErrorAs(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/group/project", Token: "sample-token"})), &e)
 	assert.Equal(t, notify.Throttled, e.Class)
 	assert.InDelta(t, 30*time.Second, e.Delay, float64(5*time.Second))
 	assert.Equal(t, 1, requests, "the retry is the exporter's")
@@ -124,7 +115,7 @@ func TestWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	server := providertest.Server(t, func(http.ResponseWriter, *http.Request) { t.Error("a request without credentials") })
 	var e *notify.Error
-	require.ErrorAs(t, deliver(t, provider(t, notify.Settings{Address: server.URL + "/group/project"})), &e)
+	require.ErrorAs(t, providertest.Deliver(t, provider(t, notify.Settings{Address: server.URL + "/group/project"})), &e)
 	assert.Equal(t, notify.Permanent, e.Class)
 	assert.Contains(t, e.Error(), "token: must be set")
 }
