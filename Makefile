@@ -73,7 +73,7 @@ FUZZTIME ?= 20s
 fuzz: ## Run every fuzzer for FUZZTIME (20s)
 	@grep -roE '^func Fuzz[A-Za-z]*' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort | while read -r package fuzzer; do \
 		echo "== $$fuzzer in $$package"; \
-		$(GO) test "$$package" -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		./tools/fuzz.sh $(GO) "$$package" "$$fuzzer" $(FUZZTIME) || exit 1; \
 	done
 
 .PHONY: vulncheck
