@@ -106,9 +106,13 @@ func command(before, after string) bool {
 const maxReference = 40
 
 // refers tells whether what follows an ampersand makes it a character reference.
+// Markdown wants all of one, but browsers are content with the beginning of a
+// number: whatever looks like that is none.
 func refers(after string) bool {
+	if strings.HasPrefix(after, "#") {
+		return true
+	}
 	name, _, found := strings.Cut(after[:min(len(after), maxReference)], ";")
-	name = strings.TrimPrefix(name, "#")
 	if !found || name == "" {
 		return false
 	}
