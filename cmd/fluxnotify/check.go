@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
+	"github.com/fluxnotify/otelcol-flux/internal/target"
 )
 
 func newCheck() *cobra.Command {
@@ -92,7 +93,7 @@ func check(ctx context.Context, parts []part, connect bool) []checked {
 		c.Component, c.Valid = p.path, p.err == nil
 		config := p.exporter()
 		if config != nil {
-			c.Type = config.Type
+			c.Type = config.Target.Type
 		}
 		if p.err != nil {
 			c.Errors = strings.Split(p.err.Error(), "\n")
@@ -106,16 +107,16 @@ func check(ctx context.Context, parts []part, connect bool) []checked {
 }
 
 func (c *checked) connect(ctx context.Context, p part, config *fluxnotifyexporter.Config) {
-	kind, err := fluxnotifyexporter.Check(ctx, p.id, config)
+	kind, err := target.Check(ctx, p.id, &config.Target)
 	c.Check = string(kind)
 	if err != nil {
 		c.Error = err.Error()
 	}
-	if kind != fluxnotifyexporter.CheckedNothing {
+	if kind != target.CheckedNothing {
 		reachable := err == nil
 		c.Reachable = &reachable
 	}
-	if config.ClientConfig.Auth.HasValue() || len(config.ClientConfig.Middlewares) > 0 {
+	if config.Target.ClientConfig.Auth.HasValue() || len(config.Target.ClientConfig.Middlewares) > 0 {
 		c.Note = "auth and middlewares were not used"
 	}
 }
@@ -130,7 +131,7 @@ func (c *checked) lines() (word string, details []string) {
 	default:
 		word = "ok"
 	}
-	if c.Check == string(fluxnotifyexporter.CheckedNothing) && c.Error == "" {
+	if c.Check == string(target.CheckedNothing) && c.Error == "" {
 		details = append(details, "this type has no check")
 	}
 	if c.Note != "" {

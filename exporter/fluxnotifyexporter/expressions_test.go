@@ -2,18 +2,13 @@ package fluxnotifyexporter
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componenttest"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
 	"github.com/fluxnotify/otelcol-flux/internal/providertest"
 )
@@ -52,45 +47,4 @@ func statusName(t *testing.T, expression string) string {
 	require.NoError(t, err, expression)
 	require.Len(t, payloads, 1)
 	return payloads[0].Key
-}
-
-// TestRotatedSecretsShareTheMemory proves that a successor knows what its
-// predecessor has written, and by which name an expression knows either.
-func TestRotatedSecretsShareTheMemory(t *testing.T) {
-	t.Parallel()
-	var memories []*notify.Memory
-	var names []string
-	dir := t.TempDir()
-	put := func(token string) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600))
-	}
-	put("one")
-	row := providers.Row{
-		Type: "sample", Takes: notify.TakesAll, Token: providers.Optional,
-		New: func(s notify.Settings) (notify.Provider, error) {
-			memories, names = append(memories, s.Memory), append(names, s.Type+" "+s.Name)
-			return nil, nil
-		},
-	}
-	config := createDefaultConfig().(*Config)
-	config.SecretDir = dir
-	c := &current{config: config, row: row, name: config.providerName(component.MustNewIDWithName("flux_notify", "status")), set: componenttest.NewNopTelemetrySettings(), width: 1}
-	require.NoError(t, c.start(t.Context(), componenttest.NewNopHost()))
-	put("two")
-	require.Eventually(t, func() bool { c.reload(); c.reloading.Lock(); defer c.reloading.Unlock(); return len(memories) == 2 }, 10*time.Second, time.Millisecond)
-	require.NoError(t, c.shutdown(t.Context()))
-	assert.NotNil(t, memories[0])
-	assert.Same(t, memories[0], memories[1])
-	assert.Equal(t, []string{"sample status", "sample status"}, names)
-}
-
-func TestProviderName(t *testing.T) {
-	t.Parallel()
-	for id, want := range map[component.ID]string{
-		component.MustNewIDWithName("flux_notify", "status"): "status",
-		component.MustNewID("flux_notify"):                   "flux_notify",
-	} {
-		assert.Equal(t, want, (&Config{}).providerName(id))
-		assert.Equal(t, "github-status", (&Config{Name: "github-status"}).providerName(id))
-	}
 }

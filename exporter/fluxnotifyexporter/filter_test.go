@@ -11,7 +11,6 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/alert"
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
-	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
 func info(metadata map[string]string) plog.Logs {
@@ -30,14 +29,14 @@ func TestEveryRecordEndsAsOneOutcome(t *testing.T) {
 		want   map[string]int64
 	}{
 		"no alerts":          {logs: info(nil), want: map[string]int64{"sent": 1}},
-		"suspended provider": {change: func(c *Config) { c.Suspend = true }, logs: info(nil), want: map[string]int64{"filtered suspend": 1}},
+		"suspended provider": {change: func(c *Config) { c.Target.Suspend = true }, logs: info(nil), want: map[string]int64{"filtered suspend": 1}},
 		"two alerts": {
-			change: func(c *Config) { c.Alerts = []alert.Config{{Name: "a"}, {Name: "b"}} },
+			change: func(c *Config) { c.Target.Alerts = []alert.Config{{Name: "a"}, {Name: "b"}} },
 			logs:   info(nil), want: map[string]int64{"sent": 2},
 		},
 		"the alert that came nearest": {
 			change: func(c *Config) {
-				c.Alerts = []alert.Config{
+				c.Target.Alerts = []alert.Config{
 					{EventSources: []alert.SourceConfig{{Kind: "HelmRelease"}}},
 					{EventSeverity: "error"},
 					{Suspend: true},
@@ -46,12 +45,12 @@ func TestEveryRecordEndsAsOneOutcome(t *testing.T) {
 			logs: info(nil), want: map[string]int64{"filtered event_severity": 1},
 		},
 		"one of two alerts": {
-			change: func(c *Config) { c.Alerts = []alert.Config{{EventSeverity: "error"}, {Name: "b"}} },
+			change: func(c *Config) { c.Target.Alerts = []alert.Config{{EventSeverity: "error"}, {Name: "b"}} },
 			logs:   info(nil), want: map[string]int64{"sent": 1},
 		},
 		"commit status to a forwarder": {logs: info(commitStatus), want: map[string]int64{"sent": 1}},
 		"commit status to a chat": {
-			change: func(c *Config) { c.Type = "slack" },
+			change: func(c *Config) { c.Target.Type = "slack" },
 			logs:   info(commitStatus), want: map[string]int64{"filtered commit_status_update": 1},
 		},
 	} {
@@ -76,7 +75,7 @@ func TestAnyLogRecordCanBecomeANotification(t *testing.T) {
 	sink := newEndpoint(t, nil)
 	config := webhook(sink.URL)
 	config.ErrorSeverity = "warn"
-	config.Alerts = []alert.Config{{EventSeverity: "error", EventSources: []alert.SourceConfig{{Kind: "Deployment"}}}}
+	config.Target.Alerts = []alert.Config{{EventSeverity: "error", EventSources: []alert.SourceConfig{{Kind: "Deployment"}}}}
 	e := start(t, config)
 	logs := plog.NewLogs()
 	resourceLogs := logs.ResourceLogs().AppendEmpty()
@@ -93,21 +92,4 @@ func TestAnyLogRecordCanBecomeANotification(t *testing.T) {
 		"severity": "error", "timestamp": null, "message": "{\"free\":0}", "reason": "WARN",
 		"reportingController": "shop-api"
 	}`, sink.waitFor(t, 1)[0].body)
-}
-
-type defective struct{ notify.Provider }
-
-func (defective) Render(*notify.Notification) ([]notify.Payload, error) { panic("unexpected") }
-
-func TestADefectOfAProviderFailsItsNotificationAlone(t *testing.T) {
-	t.Parallel()
-	sink := newEndpoint(t, nil)
-	e := start(t, webhook(sink.URL))
-	well := e.current.instance.provider
-	e.current.instance.provider = defective{}
-	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
-	require.Eventually(t, func() bool { return e.counts(t)["failed rendering"] == 1 }, patience, time.Millisecond)
-	e.current.instance.provider = well
-	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "two")))
-	sink.waitFor(t, 1)
 }

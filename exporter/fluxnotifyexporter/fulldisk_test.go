@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -14,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
-	"go.uber.org/zap"
+
+	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter/internal/metadata"
 )
 
 // disk is a storage that can be full: for everything, or, as when the last room
@@ -31,22 +30,16 @@ func (d *disk) GetClient(context.Context, component.Kind, component.ID, string) 
 var errFull = errors.New("no space left on device")
 
 func (d *disk) Batch(ctx context.Context, ops ...*storage.Operation) error {
-	writes := false
+	writes, isNew := false, false
 	for _, op := range ops {
 		writes = writes || op.Type != storage.Get
+		isNew = isNew || op.Type == storage.Set
 	}
-	// The queue writes a new item after its own key; writes that are made up for
-	// come first.
-	last := len(ops) - 1
-	isNew := last > 0 && ops[last-1].Type == storage.Set && ops[last].Type == storage.Set
 	if writes && (d.full.Load() || d.allButNew.Load() && !isNew) {
 		return errFull
 	}
 	return d.memory.Batch(ctx, ops...)
 }
-
-// at is what is written under a key.
-func (d *disk) at(key string) []byte { return d.copy()[key] }
 
 func (d *disk) copy() map[string][]byte {
 	d.mu.Lock()
@@ -58,7 +51,7 @@ func newDisk(t *testing.T, config *Config) (*disk, component.Host) {
 	t.Helper()
 	d := &disk{memory: &memory{values: map[string][]byte{}}}
 	id := component.MustNewID("disk")
-	config.QueueConfig.Get().StorageID = &id
+	config.QueueConfig.StorageID = &id
 	return d, hostWithStorage{map[component.ID]component.Component{id: d}}
 }
 
@@ -83,7 +76,7 @@ func TestWhatIsAcceptedOutlivesAFullDisk(t *testing.T) {
 	sink.waitFor(t, events+1)
 	e.stop(t)
 	assert.NotEmpty(t, e.logs.FilterMessageSnippet("can be written again").All())
-	assert.Len(t, d.values, 1, "the queue's own key alone")
+	assert.Len(t, d.values, 1, "only the head is left")
 	again := startWith(t, config, host)
 	again.stop(t)
 	assert.Len(t, sink.seen(), events+1, "nothing is delivered again")
@@ -123,83 +116,6 @@ func TestAStopOnAFullDiskLeavesWhatWasDelivered(t *testing.T) {
 	assert.Len(t, sink.seen(), 2)
 }
 
-// A crash leaves on the disk what it did when it happened: a copy of that is
-// started again while there is no room.
-func TestAStartOnAFullDiskDeliversWhatTheCrashInterrupted(t *testing.T) {
-	t.Parallel()
-	var well atomic.Bool
-	sink := newEndpoint(t, func(string, int) (int, http.Header) {
-		if well.Load() {
-			return http.StatusOK, nil
-		}
-		return http.StatusServiceUnavailable, nil
-	})
-	config := webhook(sink.URL)
-	config.QueueConfig.Get().NumConsumers = 1 // eight in delivery, the others wait
-	d, host := newDisk(t, config)
-	crashing := startWith(t, config, host)
-	const events = 20
-	for i := range events {
-		require.NoError(t, crashing.ConsumeLogs(context.Background(), event(fmt.Sprint("object", i%2), fmt.Sprintf("%d/%02d", i%2, i))))
-	}
-	inDelivery := func() []uint64 {
-		metadata, err := parseQueueMetadata(d.at(queueMetadataKey))
-		require.NoError(t, err)
-		return metadata.dispatched
-	}
-	require.Eventually(t, func() bool { return len(inDelivery()) == waitingPerSlot }, patience, patience/1000)
-	left := d.copy()
-	crashing.stop(t)
-	refused := len(sink.seen())
-
-	id := *config.QueueConfig.Get().StorageID
-	full := &disk{memory: &memory{values: left}}
-	full.full.Store(true)
-	before := full.copy()
-	well.Store(true)
-	e := startWith(t, config, hostWithStorage{map[component.ID]component.Component{id: full}})
-	assert.Len(t, e.logs.FilterMessageSnippet("cannot be written").All(), 1)
-	arrived := map[string][]string{}
-	for _, a := range sink.waitFor(t, refused+events)[refused:] {
-		object, number, _ := strings.Cut(message(t, a.body), "/")
-		arrived[object] = append(arrived[object], number)
-	}
-	for object, numbers := range arrived {
-		assert.Len(t, numbers, events/2)
-		assert.IsIncreasing(t, numbers, "object %s", object)
-	}
-	require.Eventually(t, func() bool { return e.counts(t)["sent"] == events }, patience, patience/1000)
-	require.ErrorIs(t, e.ConsumeLogs(context.Background(), event("object0", "refused")), errFull)
-	assert.Equal(t, before, full.copy(), "another crash would find everything")
-
-	full.full.Store(false)
-	require.NoError(t, e.ConsumeLogs(context.Background(), event("object0", "accepted")))
-	sink.waitFor(t, refused+events+1)
-	e.stop(t)
-	assert.Len(t, sink.seen(), refused+events+1)
-	assert.Len(t, full.copy(), 1, "the queue's own key alone")
-}
-
-func TestWhatIsOverdueIsReadAsWritten(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	d := &disk{memory: &memory{values: map[string][]byte{"moved": []byte("old"), "gone": []byte("old"), "other": []byte("other")}}}
-	d.full.Store(true)
-	c := &patientClient{Client: d, logger: zap.NewNop()}
-	require.NoError(t, c.Batch(ctx, storage.DeleteOperation("gone"), storage.DeleteOperation("moved"), storage.SetOperation("moved", []byte("new"))))
-	for key, want := range map[string][]byte{"moved": []byte("new"), "gone": nil, "other": []byte("other")} {
-		one, err := c.Get(ctx, key)
-		require.NoError(t, err)
-		assert.Equal(t, want, one, key)
-		op := storage.GetOperation(key)
-		require.NoError(t, c.Batch(ctx, op))
-		assert.Equal(t, want, op.Value, key)
-	}
-	d.full.Store(false)
-	require.NoError(t, c.Batch(ctx))
-	assert.Equal(t, map[string][]byte{"moved": []byte("new"), "other": []byte("other")}, d.copy())
-}
-
 // deaf is a storage that cannot be read.
 type deaf struct{ *memory }
 
@@ -215,15 +131,16 @@ func TestAStorageThatCannotBeReadIsNamedByItsSetting(t *testing.T) {
 	t.Parallel()
 	config := webhook("http://127.0.0.1:1")
 	id := component.MustNewID("disk")
-	config.QueueConfig.Get().StorageID = &id
+	config.QueueConfig.StorageID = &id
 	for want, host := range map[string]hostWithStorage{
-		"sending_queue::storage: input/output error":                {map[component.ID]component.Component{id: deaf{&memory{}}}},
-		"sending_queue::storage: no storage client extension found": {},
+		`sending_queue::storage: the storage of "flux_notify" in the extension "disk" cannot be used: reading: input/output error`: {map[component.ID]component.Component{id: deaf{&memory{}}}},
+		`sending_queue::storage: there is no extension "disk": configure it under extensions, and list it in service::extensions`:  {},
 	} {
 		set, _, _ := settings(t)
-		e, err := newExporter(context.Background(), set, config)
+		set.ID = component.NewID(metadata.Type)
+		e, err := newExporter(set, config)
 		require.NoError(t, err)
 		require.EqualError(t, e.Start(context.Background(), host), want)
-		_ = e.Shutdown(context.Background())
+		require.NoError(t, e.Shutdown(context.Background()))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -78,6 +79,11 @@ func (e *endpoint) seen() []arrival {
 	return append([]arrival(nil), e.arrivals...)
 }
 
+// answered are the requests that got their answer.
+func (e *endpoint) answered() []arrival {
+	return slices.DeleteFunc(e.seen(), func(a arrival) bool { return a.status == 0 })
+}
+
 func (e *endpoint) waitFor(t *testing.T, n int) []arrival {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(e.seen()) >= n }, patience, 5*time.Millisecond, "%d requests", n)
@@ -87,8 +93,8 @@ func (e *endpoint) waitFor(t *testing.T, n int) []arrival {
 // webhook is a configuration that tries again soon.
 func webhook(address string) *Config {
 	config := createDefaultConfig().(*Config)
-	config.Type = "generic"
-	config.Address = configopaque.String(address)
+	config.Target.Type = "generic"
+	config.Target.Address = configopaque.String(address)
 	config.RetryConfig.InitialInterval = 10 * time.Millisecond
 	config.RetryConfig.MaxInterval = 20 * time.Millisecond
 	return config
@@ -96,7 +102,8 @@ func webhook(address string) *Config {
 
 // running is a started exporter with what it reported.
 type running struct {
-	*notifyExporter
+	exporter.Logs
+	inner     *notifyExporter
 	id        component.ID
 	telemetry *componenttest.Telemetry
 	logs      *observer.ObservedLogs

@@ -9,7 +9,6 @@ import (
 	gotoken "go/token"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,19 +27,20 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
+	"github.com/fluxnotify/otelcol-flux/internal/target"
 	"github.com/fluxnotify/otelcol-flux/internal/testca"
 )
 
 const redacted = "[REDACTED]"
 
-func preview(t *testing.T, config *Config) *Preview {
+func preview(t *testing.T, config *Config) *target.Preview {
 	t.Helper()
 	return previewOf(t, component.NewID(metadata.Type), config)
 }
 
-func previewOf(t *testing.T, id component.ID, config *Config) *Preview {
+func previewOf(t *testing.T, id component.ID, config *Config) *target.Preview {
 	t.Helper()
-	p, err := NewPreview(t.Context(), id, config)
+	p, err := target.NewPreview(t.Context(), id, &config.Target)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Shutdown(context.Background())) })
 	return p
@@ -85,7 +85,7 @@ func TestPreviewIsWhatIsSent(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, config *Config, shown Decision, seen []arrival) {
+func compare(t *testing.T, config *Config, shown target.Decision, seen []arrival) {
 	t.Helper()
 	require.Len(t, shown.Alerts, 1)
 	requests := shown.Alerts[0].Requests
@@ -96,8 +96,8 @@ func compare(t *testing.T, config *Config, shown Decision, seen []arrival) {
 	require.Len(t, requests, len(seen))
 	for i, r := range requests {
 		body := seen[i].body
-		if config.Type == "pagerduty" {
-			body = strings.ReplaceAll(body, config.Channel, redacted)
+		if config.Target.Type == "pagerduty" {
+			body = strings.ReplaceAll(body, config.Target.Channel, redacted)
 		}
 		if r.URL == "" || len(r.ReadsFirst) > 0 && len(r.Headers) == 0 {
 			continue // something is asked before, so it is the payload that is shown
@@ -134,28 +134,28 @@ func TestPreviewShowsNoSecret(t *testing.T) {
 			t.Parallel()
 			config := sampleConfig(row)
 			if !row.OpenAddress && !row.Bus {
-				config.Address += "/" + canary
+				config.Target.Address += "/" + canary
 			}
 			separator := "?"
-			if strings.Contains(string(config.Address), "?") {
+			if strings.Contains(string(config.Target.Address), "?") {
 				separator = "&"
 			}
 			if !row.Bus {
-				config.Address += configopaque.String(separator + "key=" + canary)
+				config.Target.Address += configopaque.String(separator + "key=" + canary)
 			}
 			for _, s := range []struct {
 				use    providers.Use
 				target *configopaque.String
-			}{{row.Token, &config.Token}, {row.Password, &config.Password}} {
+			}{{row.Token, &config.Target.Token}, {row.Password, &config.Target.Password}} {
 				if s.use != providers.Unused {
 					*s.target = canary
 				}
 			}
 			if row.SecretChannel {
-				config.Channel = canary
+				config.Target.Channel = canary
 			}
 			if row.Headers != providers.Unused {
-				config.ClientConfig.Headers.Set("X-Api-Key", canary)
+				config.Target.ClientConfig.Headers.Set("X-Api-Key", canary)
 			}
 			accept(t, row, config)
 			for _, name := range []string{"kustomization-failed", "kustomization-succeeded", "kustomization-commit-status"} {
@@ -182,9 +182,9 @@ func accept(t *testing.T, row providers.Row, config *Config) {
 		require.NotContains(t, err.Error(), "cAnArY")
 		switch key, _, _ := strings.Cut(err.Error(), ": "); key {
 		case "address":
-			config.Address = configopaque.String(row.Sample.Address)
+			config.Target.Address = configopaque.String(row.Sample.Address)
 		case "token":
-			config.Token = configopaque.String(row.Sample.Token)
+			config.Target.Token = configopaque.String(row.Sample.Token)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func accept(t *testing.T, row providers.Row, config *Config) {
 func TestPreviewOfABus(t *testing.T) {
 	t.Parallel()
 	config := webhook("nats://flux:canary@127.0.0.1:1")
-	config.Type, config.Channel = "nats", "flux.events"
+	config.Target.Type, config.Target.Channel = "nats", "flux.events"
 	e := realEvent(t, "kustomization-failed")
 	shown := preview(t, config).Of(t.Context(), e)
 	require.Len(t, shown.Alerts, 1)
@@ -210,27 +210,27 @@ func TestPreviewOfABus(t *testing.T) {
 func TestPreviewSaysWhy(t *testing.T) {
 	t.Parallel()
 	config := webhook("https://example.com")
-	config.Type, config.Username = "slack", "flux"
-	config.Alerts = []alert.Config{
+	config.Target.Type, config.Target.Username = "slack", "flux"
+	config.Target.Alerts = []alert.Config{
 		{Name: "all", Namespace: "a"},
 		{Name: "errors", Namespace: "a", EventSeverity: "error"},
 	}
-	of := func(name string) Decision { return preview(t, config).Of(t.Context(), realEvent(t, name)) }
+	of := func(name string) target.Decision { return preview(t, config).Of(t.Context(), realEvent(t, name)) }
 
 	shown := of("kustomization-succeeded")
 	require.Len(t, shown.Alerts, 2)
 	assert.Empty(t, shown.Rule)
 	assert.Equal(t, "all", shown.Alerts[0].Name)
 	assert.Len(t, shown.Alerts[0].Requests, 1)
-	assert.Equal(t, AlertDecision{
+	assert.Equal(t, target.AlertDecision{
 		Namespace: "a", Name: "errors", Rule: "event_severity", Why: `it wants errors, and the event's severity is "info"`,
 	}, shown.Alerts[1])
 
-	assert.Equal(t, Decision{
+	assert.Equal(t, target.Decision{
 		Rule: "commit_status_update", Why: "a commit-status update is for the types that set commit statuses, and for webhooks",
 	}, of("kustomization-commit-status"))
-	config.Suspend = true
-	assert.Equal(t, Decision{Rule: "suspend", Why: "the exporter is suspended"}, of("kustomization-failed"))
+	config.Target.Suspend = true
+	assert.Equal(t, target.Decision{Rule: "suspend", Why: "the exporter is suspended"}, of("kustomization-failed"))
 }
 
 // Every rule of a type is explained, and there is an event for each.
@@ -284,7 +284,7 @@ func rules(t *testing.T) (all []string) {
 func TestPreviewSaysWhatFails(t *testing.T) {
 	t.Parallel()
 	config := webhook("https://api.datadoghq.com")
-	config.Type = "datadog"
+	config.Target.Type = "datadog"
 	p := preview(t, config)
 	assert.Equal(t, []string{"token: must be set for the type datadog; until then its notifications fail"}, p.Warnings())
 	r := p.Of(t.Context(), realEvent(t, "kustomization-failed")).Alerts[0].Requests[0]
@@ -292,7 +292,7 @@ func TestPreviewSaysWhatFails(t *testing.T) {
 	assert.Equal(t, "https://api.datadoghq.com/api/v1/events", r.URL, "what is sent is shown all the same")
 
 	config = webhook("https://example.zulipchat.com")
-	config.Type, config.Channel = "zulip", "without-topic"
+	config.Target.Type, config.Target.Channel = "zulip", "without-topic"
 	shown := preview(t, config).Of(t.Context(), realEvent(t, "kustomization-failed")).Alerts[0]
 	assert.Contains(t, shown.Fails, "channel: must be a channel and a topic")
 	assert.Empty(t, shown.Requests)
@@ -302,53 +302,12 @@ func TestPreviewSaysWhatFails(t *testing.T) {
 func TestPreviewOfACompressedRequest(t *testing.T) {
 	t.Parallel()
 	config := webhook("https://example.com")
-	config.ClientConfig.Compression = configcompression.TypeGzip
+	config.Target.ClientConfig.Compression = configcompression.TypeGzip
 	e := realEvent(t, "kustomization-failed")
 	r := preview(t, config).Of(t.Context(), e).Alerts[0].Requests[0]
 	assert.Equal(t, "https://example.com", r.URL)
 	assert.Contains(t, r.Headers, notify.Header{Name: "Content-Encoding", Value: "gzip"})
 	assert.True(t, json.Valid(r.Body))
-}
-
-// asking is a provider that reads before it writes.
-type asking struct {
-	client *http.Client
-	fails  error
-}
-
-func (p *asking) Render(*notify.Notification) ([]notify.Payload, error) { return nil, nil }
-
-func (p *asking) Deliver(ctx context.Context, _ notify.Payload) error {
-	if p.fails != nil {
-		return p.fails
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://git.example.com/statuses/1?page=1", http.NoBody)
-	if err != nil {
-		return err
-	}
-	res, err := p.client.Do(req)
-	if err != nil {
-		return err
-	}
-	return res.Body.Close()
-}
-
-func TestPreviewOfAProviderThatReadsFirst(t *testing.T) {
-	t.Parallel()
-	p := preview(t, webhook("https://git.example.com/owner/repository"))
-	p.provider = &asking{client: &http.Client{Transport: p.recorder}}
-	payload := notify.Payload{
-		Method: http.MethodPost, Path: "/statuses/1", Body: []byte(`{"state":"success"}`),
-		Header: http.Header{"Content-Type": {"text/x"}, "Accept": {"text/y"}},
-	}
-	assert.Equal(t, Request{
-		Method: http.MethodPost, URL: "/statuses/1", Body: payload.Body,
-		Headers:    []notify.Header{{Name: "Accept", Value: "text/y"}, {Name: "Content-Type", Value: "text/x"}},
-		ReadsFirst: []string{"GET https://git.example.com/[REDACTED]?page=1"},
-	}, p.request(t.Context(), payload))
-
-	p.provider = &asking{fails: notify.Permanentf("x", "no commit in it")}
-	assert.Equal(t, "no commit in it", p.request(t.Context(), payload).Fails)
 }
 
 func TestCheck(t *testing.T) {
@@ -363,21 +322,21 @@ func TestCheck(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*Config)
-		kind   CheckKind
+		kind   target.CheckKind
 		err    string
 	}{
-		{"asks", func(c *Config) { c.Type = "alertmanager" }, CheckedAPI, ""},
-		{"connects", func(c *Config) { c.Type = "generic" }, CheckedConnection, ""},
-		{"connects to what cannot be asked", func(c *Config) { c.Type = "slack" }, CheckedConnection, ""},
-		{"reaches a proxy", func(c *Config) { c.ClientConfig.ProxyURL, c.Address = server.URL, "http://example.com" }, CheckedProxy, ""},
-		{"reaches nobody", func(c *Config) { c.Address = "http://127.0.0.1:1/canary" }, CheckedConnection, "127.0.0.1:1: dial tcp"},
-		{"lacks a token", func(c *Config) { c.Type = "datadog" }, CheckedNothing, "token: must be set"},
-		{"is no type", func(c *Config) { c.Type = "x" }, CheckedNothing, "type: is not known"},
-		{"is unreadable", func(c *Config) { c.SecretDir = filepath.Join(t.TempDir(), "none") }, CheckedNothing, "secret_dir: "},
+		{"asks", func(c *Config) { c.Target.Type = "alertmanager" }, target.CheckedAPI, ""},
+		{"connects", func(c *Config) { c.Target.Type = "generic" }, target.CheckedConnection, ""},
+		{"connects to what cannot be asked", func(c *Config) { c.Target.Type = "slack" }, target.CheckedConnection, ""},
+		{"reaches a proxy", func(c *Config) { c.Target.ClientConfig.ProxyURL, c.Target.Address = server.URL, "http://example.com" }, target.CheckedProxy, ""},
+		{"reaches nobody", func(c *Config) { c.Target.Address = "http://127.0.0.1:1/canary" }, target.CheckedConnection, "127.0.0.1:1: dial tcp"},
+		{"lacks a token", func(c *Config) { c.Target.Type = "datadog" }, target.CheckedNothing, "token: must be set"},
+		{"is no type", func(c *Config) { c.Target.Type = "x" }, target.CheckedNothing, "type: is not known"},
+		{"is unreadable", func(c *Config) { c.Target.SecretDir = filepath.Join(t.TempDir(), "none") }, target.CheckedNothing, "secret_dir: "},
 	} {
 		changed := *config
 		c.change(&changed)
-		kind, err := Check(t.Context(), id, &changed)
+		kind, err := target.Check(t.Context(), id, &changed.Target)
 		assert.Equal(t, c.kind, kind, c.name)
 		if c.err == "" {
 			require.NoError(t, err, c.name)
@@ -387,25 +346,4 @@ func TestCheck(t *testing.T) {
 		assert.NotContains(t, err.Error(), "canary", c.name)
 	}
 	assert.Equal(t, []string{"GET /api/v2/status"}, asked, "nobody else is asked anything")
-}
-
-func TestEndsAtProxy(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		proxy, address string
-		want           bool
-	}{
-		{"http://proxy:3128", "http://example.com", true},
-		{"https://proxy:3128", "http://example.com", true},
-		{"http://proxy:3128", "https://example.com", false}, // CONNECT
-		{"socks5://proxy:1080", "http://example.com", false},
-	} {
-		proxy, err := url.Parse(c.proxy)
-		require.NoError(t, err)
-		address, err := url.Parse(c.address)
-		require.NoError(t, err)
-		assert.Equal(t, c.want, endsAtProxy(&http.Transport{Proxy: http.ProxyURL(proxy)}, address), "%v", c)
-		assert.False(t, endsAtProxy(&http.Transport{Proxy: http.ProxyURL(nil)}, address))
-		assert.False(t, endsAtProxy(&http.Transport{}, address))
-	}
 }

@@ -63,19 +63,19 @@ func behindProxy(t *testing.T, ca *testca.Authority, row providers.Row) (*endpoi
 	proxy := newProxy(t, sink.Listener.Addr().String())
 
 	config := sampleConfig(row)
-	config.ClientConfig.TLS.CAPem = configopaque.String(ca.PEM())
-	config.ClientConfig.ProxyURL = "http://user:canary-proxy@" + proxy.address
+	config.Target.ClientConfig.TLS.CAPem = configopaque.String(ca.PEM())
+	config.Target.ClientConfig.ProxyURL = "http://user:canary-proxy@" + proxy.address
 	return sink, proxy, config
 }
 
 // sampleConfig is the configuration of a row's sample.
 func sampleConfig(row providers.Row) *Config {
 	config := webhook(row.Sample.Address)
-	config.Type = row.Type
-	config.Channel, config.Username = row.Sample.Channel, row.Sample.Username
-	config.Password, config.Token = configopaque.String(row.Sample.Password), configopaque.String(row.Sample.Token)
+	config.Target.Type = row.Type
+	config.Target.Channel, config.Target.Username = row.Sample.Channel, row.Sample.Username
+	config.Target.Password, config.Target.Token = configopaque.String(row.Sample.Password), configopaque.String(row.Sample.Token)
 	for _, header := range row.Sample.Headers {
-		config.ClientConfig.Headers.Set(header.Name, configopaque.String(header.Value))
+		config.Target.ClientConfig.Headers.Set(header.Name, configopaque.String(header.Value))
 	}
 	return config
 }

@@ -7,11 +7,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
+	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter/internal/metadata"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
@@ -19,15 +19,15 @@ func TestAnEndpointThatFailsNowAndThenDoesNotFillTheLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
-		set := componenttest.NewNopTelemetrySettings()
+		set := exportertest.NewNopSettings(metadata.Type)
 		set.Logger = zap.New(core)
 		r, err := newReport(set, "generic")
 		require.NoError(t, err)
-		d, o := &delivery{event: &fluxevent.Event{}}, &owed{failed: notify.Retryablef("500", "failed")}
+		n, failed := &notify.Notification{}, notify.Retryablef("500", "failed")
 		sickAndWell := func() {
-			r.retrying(d, o)
+			r.Retrying(n, failed)
 			time.Sleep(time.Second)
-			r.sent(d)
+			r.Sent(n, time.Now())
 			time.Sleep(time.Second)
 		}
 		lines := func() (sick, well int) {
@@ -50,16 +50,16 @@ func TestAnEndpointThatFailsNowAndThenDoesNotFillTheLog(t *testing.T) {
 		// What is passed over is said when its time has come, if it lasts.
 		time.Sleep(silence)
 		sickAndWell()
-		r.retrying(d, o)
+		r.Retrying(n, failed)
 		sick, well = lines()
 		assert.Equal(t, []int{1, 1}, []int{sick, well})
 		time.Sleep(silence)
-		r.retrying(d, o)
-		r.retrying(d, o)
+		r.Retrying(n, failed)
+		r.Retrying(n, failed)
 		sick, _ = lines()
 		assert.Equal(t, 1, sick)
-		r.sent(d)
-		r.sent(d)
+		r.Sent(n, time.Now())
+		r.Sent(n, time.Now())
 		_, well = lines()
 		assert.Equal(t, 1, well)
 	})

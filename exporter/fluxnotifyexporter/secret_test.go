@@ -61,7 +61,7 @@ func TestARotatedTokenIsUsedByTheNextNotification(t *testing.T) {
 	sink := newEndpoint(t, nil)
 	secret := mount(t, map[string]string{"token": "first-token\n"})
 	config := webhook(sink.URL)
-	config.Type, config.SecretDir = "slack", secret.dir
+	config.Target.Type, config.Target.SecretDir = "slack", secret.dir
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
 	sink.waitFor(t, 1)
@@ -86,10 +86,10 @@ func TestWhatWaitedUsesTheTokenOfItsDelivery(t *testing.T) {
 	})
 	secret := mount(t, map[string]string{"token": "first-token"})
 	config := webhook(sink.URL)
-	config.Type, config.SecretDir = "slack", secret.dir
+	config.Target.Type, config.Target.SecretDir = "slack", secret.dir
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
-	require.Eventually(t, func() bool { return e.gate.closed() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return e.inner.dispatcher.Throttled() > 0 }, patience, time.Millisecond)
 	for i := range 5 {
 		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("other", i), "two")))
 	}
@@ -105,10 +105,10 @@ func TestABrokenRotationKeepsWhatWorked(t *testing.T) {
 	sink := newEndpoint(t, nil)
 	secret := mount(t, map[string]string{"token": "good-token", "headers": "X-Number: 7"})
 	config := webhook(sink.URL)
-	config.Type, config.SecretDir = "generic-hmac", secret.dir
+	config.Target.Type, config.Target.SecretDir = "generic-hmac", secret.dir
 	e := start(t, config)
 	secret.swap(t, map[string]string{"token": "other-token", "headers": "X-Number: {a: b}"})
-	e.waitForLog(t, "the changed secret cannot be used, the one before stays in use", 1)
+	e.waitForLog(t, "the changed secret cannot be used: the previous one stays in use", 1)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
 	a := sink.waitFor(t, 1)[0]
 	assert.Equal(t, "7", a.header.Get("X-Number"))
@@ -122,7 +122,7 @@ func TestTheKeyOfASignatureIsBytes(t *testing.T) {
 	sink := newEndpoint(t, nil)
 	secret := mount(t, map[string]string{"token": "key\n", "address": " " + sink.URL + "/from-secret\n"})
 	config := webhook("http://127.0.0.1:1/overridden")
-	config.Type, config.SecretDir = "generic-hmac", secret.dir
+	config.Target.Type, config.Target.SecretDir = "generic-hmac", secret.dir
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
 	a := sink.waitFor(t, 1)[0]
@@ -152,7 +152,7 @@ func TestARotatedAuthorityIsTrusted(t *testing.T) {
 	t.Cleanup(sink.Close)
 	secret := mount(t, map[string]string{"ca.crt": first.PEM()})
 	config := webhook(sink.URL)
-	config.SecretDir = secret.dir
+	config.Target.SecretDir = secret.dir
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
 	sink.waitFor(t, 1)
@@ -169,12 +169,12 @@ func TestARotatedAuthorityIsTrusted(t *testing.T) {
 
 func TestASecretThatEverybodyMayReadIsWarnedOfOnce(t *testing.T) {
 	t.Parallel()
-	const warning = "everybody on this machine may read files of secret_dir"
+	const warning = "files in secret_dir are world-readable"
 	sink := newEndpoint(t, nil)
 	secret := mount(t, map[string]string{"token": "first-token", "username": "flux"})
 	require.NoError(t, os.Chmod(filepath.Join(secret.dir, "token"), 0o644))
 	config := webhook(sink.URL)
-	config.Type, config.SecretDir = "slack", secret.dir
+	config.Target.Type, config.Target.SecretDir = "slack", secret.dir
 	e := start(t, config)
 	secret.swap(t, map[string]string{"token": "second-token", "username": "flux"})
 	e.waitForLog(t, "the changed secret is in use", 1)

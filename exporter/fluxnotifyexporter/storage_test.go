@@ -72,8 +72,6 @@ type hostWithStorage struct {
 
 func (h hostWithStorage) GetExtensions() map[component.ID]component.Component { return h.extensions }
 
-// TestWhatTheStopInterruptsIsDeliveredByTheNextStart also covers the trap that
-// exporterhelper's queue drops whatever does not carry its own shutdown error.
 func TestWhatTheStopInterruptsIsDeliveredByTheNextStart(t *testing.T) {
 	t.Parallel()
 	for _, retry := range []bool{true, false} {
@@ -89,7 +87,7 @@ func TestWhatTheStopInterruptsIsDeliveredByTheNextStart(t *testing.T) {
 			id := component.MustNewID("memory")
 			host := hostWithStorage{map[component.ID]component.Component{id: &memory{values: map[string][]byte{}}}}
 			config := webhook(sink.URL)
-			config.QueueConfig.Get().StorageID = &id
+			config.QueueConfig.StorageID = &id
 			config.RetryConfig.Enabled = retry
 
 			before := startWith(t, config, host)
@@ -149,5 +147,5 @@ func TestWhatAStopLosesIsCountedAndSaysHowToKeepIt(t *testing.T) {
 	sink.waitFor(t, 1)
 	e.stop(t)
 	assert.Equal(t, map[string]int64{"failed 500": 1}, e.counts(t))
-	assert.Contains(t, e.logs.FilterMessageSnippet("notification not sent: Kustomization/apps/webapp").All()[0].ContextMap()["error"], "give sending_queue a storage")
+	assert.Contains(t, e.logs.FilterMessageSnippet("notification not sent: Kustomization/apps/webapp").All()[0].ContextMap()["error"], "set sending_queue::storage to keep it")
 }

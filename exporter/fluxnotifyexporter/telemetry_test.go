@@ -22,11 +22,13 @@ func sumPoints(t *testing.T, metric metricdata.Metrics) []metricdata.DataPoint[i
 func startWith(t *testing.T, config *Config, host component.Host) *running {
 	t.Helper()
 	set, telemetry, logs := settings(t)
-	e, err := newExporter(context.Background(), set, config)
+	e, err := newExporter(set, config)
 	require.NoError(t, err)
-	require.NoError(t, e.Start(context.Background(), host))
+	wrapped, err := e.wrapped(context.Background())
+	require.NoError(t, err)
+	require.NoError(t, wrapped.Start(context.Background(), host))
 	t.Cleanup(func() { require.NoError(t, e.Shutdown(context.Background())) })
-	return &running{notifyExporter: e, id: set.ID, telemetry: telemetry, logs: logs}
+	return &running{Logs: wrapped, inner: e, id: set.ID, telemetry: telemetry, logs: logs}
 }
 
 // sumOf is the value of one of the collector's own counters.

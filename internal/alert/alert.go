@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"errors"
 	"path"
 	"regexp"
 	"slices"
@@ -80,12 +81,9 @@ func (p *pattern) matches(s string) bool {
 
 // New makes an alert of a valid configuration.
 func New(c *Config, logger *zap.Logger) (*Alert, error) {
-	include, err := compile("inclusion_list", c.InclusionList)
-	if err != nil {
-		return nil, err
-	}
-	exclude, err := compile("exclusion_list", c.ExclusionList)
-	if err != nil {
+	include, bad := compile("inclusion_list", c.InclusionList)
+	exclude, alsoBad := compile("exclusion_list", c.ExclusionList)
+	if err := errors.Join(append(bad, alsoBad...)...); err != nil {
 		return nil, err
 	}
 	a := &Alert{

@@ -49,23 +49,30 @@ type SourceConfig struct {
 	_ struct{}
 }
 
-// Validate checks what can be checked without an event. The path of the alert
-// is added by the caller.
-func (c *Config) Validate() error {
+// Check checks what can be checked without an event. Each error begins with the path of
+// its key. It is not called Validate, because the collector would add the name of a Go
+// field to the path.
+func (c *Config) Check() []error {
 	var errs []error
 	switch c.EventSeverity {
 	case "", fluxevent.SeverityInfo, fluxevent.SeverityError:
 	default:
 		errs = append(errs, fmt.Errorf("event_severity: %q is not one of info (every event), error", c.EventSeverity))
 	}
-	_, err := compile("inclusion_list", c.InclusionList)
-	errs = append(errs, err)
-	_, err = compile("exclusion_list", c.ExclusionList)
-	return errors.Join(append(errs, err)...)
+	_, bad := compile("inclusion_list", c.InclusionList)
+	errs = append(errs, bad...)
+	_, bad = compile("exclusion_list", c.ExclusionList)
+	errs = append(errs, bad...)
+	for i := range c.EventSources {
+		for _, err := range c.EventSources[i].check() {
+			errs = append(errs, fmt.Errorf("event_sources::%d::%w", i, err))
+		}
+	}
+	return errs
 }
 
-// Validate checks the patterns of a source.
-func (c *SourceConfig) Validate() error {
+// check checks the patterns of a source.
+func (c *SourceConfig) check() []error {
 	var errs []error
 	if c.Kind == "" {
 		errs = append(errs, errors.New("kind: must be set, for example Kustomization, or '*' for every kind"))
@@ -75,10 +82,10 @@ func (c *SourceConfig) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %q is not a name, nor a pattern such as 'team-*'", p.key, p.pattern))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-func compile(key string, expressions []string) ([]*regexp.Regexp, error) {
+func compile(key string, expressions []string) ([]*regexp.Regexp, []error) {
 	var errs []error
 	compiled := make([]*regexp.Regexp, 0, len(expressions))
 	for i, expression := range expressions {
@@ -89,5 +96,5 @@ func compile(key string, expressions []string) ([]*regexp.Regexp, error) {
 		}
 		compiled = append(compiled, re)
 	}
-	return compiled, errors.Join(errs...)
+	return compiled, errs
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -24,10 +25,7 @@ func event() *fluxevent.Event {
 
 func newAlert(tb testing.TB, c *Config) *Alert {
 	tb.Helper()
-	require.NoError(tb, c.Validate())
-	for i := range c.EventSources {
-		require.NoError(tb, c.EventSources[i].Validate())
-	}
+	require.Empty(tb, c.Check())
 	a, err := New(c, zap.NewNop())
 	require.NoError(tb, err)
 	return a
@@ -194,8 +192,8 @@ func TestConfigValidate(t *testing.T) {
 	t.Parallel()
 	const syntax = " (the syntax is that of https://pkg.go.dev/regexp/syntax)"
 	tests := map[string]struct {
-		config Config
-		errors string
+		config  Config
+		message string
 	}{
 		"empty":    {Config{}, ""},
 		"info":     {Config{EventSeverity: "info"}, ""},
@@ -222,7 +220,7 @@ func TestConfigValidate(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assertErrors(t, test.errors, test.config.Validate())
+			assertErrors(t, test.message, errors.Join(test.config.Check()...))
 		})
 	}
 }
@@ -231,8 +229,8 @@ func TestSourceConfigValidate(t *testing.T) {
 	t.Parallel()
 	const noKind = "kind: must be set, for example Kustomization, or '*' for every kind"
 	tests := map[string]struct {
-		config SourceConfig
-		errors string
+		config  SourceConfig
+		message string
 	}{
 		"kind alone": {SourceConfig{Kind: "Kustomization"}, ""},
 		"patterns":   {SourceConfig{Kind: "*", Name: "ap*", Namespace: "*-prod"}, ""},
@@ -247,7 +245,7 @@ func TestSourceConfigValidate(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assertErrors(t, test.errors, test.config.Validate())
+			assertErrors(t, test.message, errors.Join(test.config.check()...))
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package fluxnotifyexporter
+package target
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func Check(ctx context.Context, id component.ID, config *Config) (CheckKind, err
 	if !known {
 		return CheckedNothing, errors.New("type: is not known")
 	}
-	r, err := config.resolve(row, config.uid(id))
+	r, err := config.resolve(row, config.Identity(id))
 	if err != nil {
 		return CheckedNothing, err
 	}

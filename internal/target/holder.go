@@ -1,4 +1,4 @@
-package fluxnotifyexporter
+package target
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
@@ -18,9 +19,9 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/secretdir"
 )
 
-// current holds the provider in use, and replaces it when its secrets change. A
+// Holder holds the provider in use, and replaces it when its secrets change. A
 // delivery that has begun ends with the provider that it began with.
-type current struct {
+type Holder struct {
 	config *Config
 	row    providers.Row
 	name   string
@@ -35,20 +36,34 @@ type current struct {
 	reloading sync.Mutex
 	from      resolved // what the provider in use was made of
 
-	mu       sync.RWMutex
-	instance *instance
-	retired  sync.WaitGroup
+	mu         sync.RWMutex
+	generation *generation
+	retired    sync.WaitGroup
 }
 
-// instance is a provider and those who use it.
-type instance struct {
+// generation is a provider, and the deliveries that use it.
+type generation struct {
 	provider  notify.Provider
 	transport *http.Transport
 	users     sync.WaitGroup
 }
 
-func (c *current) start(ctx context.Context, host component.Host) error {
-	c.extensions = host.GetExtensions()
+// NewHolder makes the holder of the provider that a configuration describes. id is
+// that of the exporter, width the number of deliveries at once.
+func NewHolder(config *Config, id component.ID, set component.TelemetrySettings, width int) (*Holder, error) {
+	row, known := providers.Find(config.Type)
+	if !known {
+		return nil, fmt.Errorf("type: %q is not known", config.Type)
+	}
+	return &Holder{config: config, row: row, name: config.providerName(id), uid: config.Identity(id), set: set, width: width}, nil
+}
+
+// Timeout bounds one delivery.
+func (c *Holder) Timeout() time.Duration { return c.config.ClientConfig.Timeout }
+
+// Start makes the provider, and watches the folders of its secrets.
+func (c *Holder) Start(ctx context.Context, extensions map[component.ID]component.Component) error {
+	c.extensions = extensions
 	r, err := c.config.resolve(c.row, c.uid)
 	if err != nil {
 		return err
@@ -56,14 +71,14 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 	for _, warning := range r.warnings {
 		c.set.Logger.Warn(warning)
 	}
-	if c.instance, err = c.make(ctx, r); err != nil {
+	if c.generation, err = c.make(ctx, r); err != nil {
 		return err
 	}
 	c.from = r
 	dirs := c.config.secretDirs()
 	for key, dir := range dirs {
 		if exposed := secretdir.Exposed(dir); len(exposed) > 0 {
-			c.set.Logger.Warn("everybody on this machine may read files of "+key+": take the right from them, or give the mounted Secret the defaultMode 0440 and the pod an fsGroup",
+			c.set.Logger.Warn("files in "+key+" are world-readable: run chmod o-r, or mount the Secret with defaultMode 0440 and give the pod an fsGroup",
 				zap.String(key, dir), zap.Strings("files", exposed))
 		}
 		watcher, err := filewatch.Watch(dir, c.reload, c.unwatched)
@@ -78,48 +93,49 @@ func (c *current) start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-// acquire gives the provider in use; release must be called after.
-func (c *current) acquire() (provider notify.Provider, release func()) {
+// Acquire returns the provider in use, nil after Shutdown. The caller calls release
+// when its delivery has ended.
+func (c *Holder) Acquire() (provider notify.Provider, release func()) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if c.instance == nil { // the exporter has ended
+	if c.generation == nil { // the exporter has ended
 		return nil, func() {}
 	}
-	c.instance.users.Add(1)
-	return c.instance.provider, c.instance.users.Done
+	c.generation.users.Add(1)
+	return c.generation.provider, c.generation.users.Done
 }
 
-// reload replaces the provider if the secret folder means something else now. A
-// broken folder changes nothing: what worked stays in use.
-func (c *current) reload() {
+// reload replaces the provider if the settings in the secret folders have changed.
+// If a folder is broken, the last good provider stays in use.
+func (c *Holder) reload() {
 	c.reloading.Lock()
 	defer c.reloading.Unlock()
 	r, err := c.config.resolve(c.row, c.uid)
 	if err == nil && reflect.DeepEqual(r, c.from) {
 		return
 	}
-	var next *instance
+	var next *generation
 	if err == nil {
 		next, err = c.make(context.Background(), r)
 	}
 	if err != nil {
-		c.set.Logger.Warn("the changed secret cannot be used, the one before stays in use", zap.Error(err))
+		c.set.Logger.Warn("the changed secret cannot be used: the previous one stays in use", zap.Error(err))
 		return
 	}
 	c.from = r
 	c.mu.Lock()
-	old := c.instance
-	c.instance = next
+	old := c.generation
+	c.generation = next
 	c.mu.Unlock()
 	c.set.Logger.Info("the changed secret is in use")
 	c.retired.Go(func() { c.retire(context.Background(), old) })
 }
 
-func (c *current) unwatched(err error) {
-	c.set.Logger.Warn("changes of the secret are seen at the next start only", zap.Error(err))
+func (c *Holder) unwatched(err error) {
+	c.set.Logger.Warn("cannot watch the secret: its changes are used after a restart only", zap.Error(err))
 }
 
-func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
+func (c *Holder) make(ctx context.Context, r resolved) (*generation, error) {
 	tap := &transportTap{}
 	r.settings.Name, r.settings.Memory = c.name, &c.memory
 	provider, err := newProvider(ctx, c.row, r, c.extensions, c.set, clientUse{tap: tap, width: c.width})
@@ -134,7 +150,7 @@ func (c *current) make(ctx context.Context, r resolved) (*instance, error) {
 			return nil, err
 		}
 	}
-	return &instance{provider: provider, transport: tap.transport}, nil
+	return &generation{provider: provider, transport: tap.transport}, nil
 }
 
 // incomplete is a provider that lacks what it needs to deliver.
@@ -149,19 +165,20 @@ func (p incomplete) Deliver(context.Context, notify.Payload) error {
 }
 
 // retire ends a provider when its last delivery has ended.
-func (c *current) retire(ctx context.Context, i *instance) {
-	i.users.Wait()
-	if stopper, ok := i.provider.(notify.Stopper); ok {
+func (c *Holder) retire(ctx context.Context, g *generation) {
+	g.users.Wait()
+	if stopper, ok := g.provider.(notify.Stopper); ok {
 		if err := stopper.Shutdown(ctx); err != nil {
 			c.set.Logger.Warn("closing the connection to the endpoint", zap.Error(err))
 		}
 	}
-	if i.transport != nil {
-		i.transport.CloseIdleConnections()
+	if g.transport != nil {
+		g.transport.CloseIdleConnections()
 	}
 }
 
-func (c *current) shutdown(ctx context.Context) error {
+// Shutdown closes the provider once its deliveries have ended.
+func (c *Holder) Shutdown(ctx context.Context) error {
 	var err error
 	for _, watcher := range c.watchers {
 		err = errors.Join(err, watcher.Close())
@@ -169,8 +186,8 @@ func (c *current) shutdown(ctx context.Context) error {
 	c.watchers = nil
 	c.retired.Wait()
 	c.mu.Lock()
-	last := c.instance
-	c.instance = nil
+	last := c.generation
+	c.generation = nil
 	c.mu.Unlock()
 	if last != nil {
 		c.retire(ctx, last)

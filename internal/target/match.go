@@ -1,9 +1,9 @@
-package fluxnotifyexporter
+package target
 
 import (
+	"cmp"
 	"fmt"
 
-	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/internal/alert"
@@ -12,49 +12,62 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
-// decider says who is to be told of which event. The exporter and its preview
-// share it.
-type decider struct {
-	suspend   bool
-	row       providers.Row
-	alerts    []*alert.Alert
-	errorFrom plog.SeverityNumber
+// RuleSuspend is the rule of a suspended provider. An alert's has the same name.
+const RuleSuspend = alert.RuleSuspend
+
+// Matcher decides which alerts want an event. The exporter and its preview share it.
+type Matcher struct {
+	suspend bool
+	row     providers.Row
+	alerts  []*alert.Alert
 }
 
-// verdict is what one alert makes of an event: a notification, or the rule by
-// which it leaves the event out. An exporter without alerts has one that is of
-// no alert.
+// verdict is the decision of one alert about an event: a notification, or the rule
+// that filters the event. A configuration without alerts has one verdict, without
+// an alert.
 type verdict struct {
 	alert        *alert.Alert
 	rule         string
 	notification *notify.Notification
 }
 
-func newDecider(config *Config, logger *zap.Logger) (decider, error) {
-	d := decider{suspend: config.Suspend}
+// NewMatcher compiles the alerts of a configuration.
+func NewMatcher(config *Config, logger *zap.Logger) (*Matcher, error) {
+	d := &Matcher{suspend: config.Suspend}
 	var known bool
 	if d.row, known = providers.Find(config.Type); !known {
 		return d, fmt.Errorf("type: %q is not known", config.Type)
 	}
-	var err error
-	if d.errorFrom, err = config.errorFrom(); err != nil {
-		return d, err
-	}
 	for i := range config.Alerts {
 		a, err := alert.New(&config.Alerts[i], logger)
 		if err != nil {
-			return d, fmt.Errorf("alerts::%d: %w", i, err)
+			return nil, fmt.Errorf("alerts::%d: %w", i, err)
 		}
 		d.alerts = append(d.alerts, a)
 	}
 	return d, nil
 }
 
-// verdicts gives that of every alert, or else the rule by which the event is
-// left out before any alert is asked.
-func (d *decider) verdicts(event *fluxevent.Event) (_ []verdict, rule string) {
+// Match returns the notifications of an event, one for each alert that wants it. If
+// none does, rule says why: that of the provider, or that of the alert which came
+// nearest to wanting it.
+func (d *Matcher) Match(event *fluxevent.Event) (wanted []*notify.Notification, rule string) {
+	verdicts, rule := d.verdicts(event)
+	for _, v := range verdicts {
+		if v.notification != nil {
+			wanted = append(wanted, v.notification)
+			continue
+		}
+		rule = alert.Nearer(cmp.Or(rule, alert.RuleSuspend), v.rule)
+	}
+	return wanted, rule
+}
+
+// verdicts returns the verdict of every alert, or else the rule that filters the
+// event before the alerts.
+func (d *Matcher) verdicts(event *fluxevent.Event) (_ []verdict, rule string) {
 	if d.suspend {
-		return nil, ruleSuspend
+		return nil, RuleSuspend
 	}
 	if rule, filtered := d.row.Filters(event); filtered {
 		return nil, rule

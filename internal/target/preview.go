@@ -1,4 +1,4 @@
-package fluxnotifyexporter
+package target
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
@@ -24,7 +25,7 @@ const previewTime = 5 * time.Second
 // renders and makes requests with the code that delivers; in the place of the
 // network is something that only remembers. Nothing that it shows is secret.
 type Preview struct {
-	decider
+	*Matcher
 	settings  notify.Settings
 	provider  notify.Provider
 	recorder  *recorder
@@ -73,16 +74,16 @@ type Request struct {
 
 // NewPreview makes a preview of the exporter with the given ID.
 func NewPreview(ctx context.Context, id component.ID, config *Config) (*Preview, error) {
-	d, err := newDecider(config, zap.NewNop())
+	d, err := NewMatcher(config, zap.NewNop())
 	if err != nil {
 		return nil, err
 	}
-	r, err := config.resolve(d.row, config.uid(id))
+	r, err := config.resolve(d.row, config.Identity(id))
 	if err != nil {
 		return nil, err
 	}
 	r.settings.Name = config.providerName(id)
-	p := &Preview{decider: d, settings: r.settings, recorder: &recorder{}, missing: r.missing, warnings: r.warnings}
+	p := &Preview{Matcher: d, settings: r.settings, recorder: &recorder{}, missing: r.missing, warnings: r.warnings}
 	use := clientUse{tap: &transportTap{instead: p.recorder}, width: 1, alone: true}
 	if p.provider, err = newProvider(ctx, d.row, r, nil, component.TelemetrySettings{Logger: zap.NewNop()}, use); err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func (p *Preview) Shutdown(ctx context.Context) error {
 // Of says what would become of an event that the receiver has taken just now.
 func (p *Preview) Of(ctx context.Context, event *fluxevent.Event) Decision {
 	logs := fluxevent.ToLogs(event, time.Now()).ResourceLogs().At(0)
-	event = fluxevent.FromRecord(logs.Resource(), logs.ScopeLogs().At(0).LogRecords().At(0), p.errorFrom)
+	event = fluxevent.FromRecord(logs.Resource(), logs.ScopeLogs().At(0).LogRecords().At(0), plog.SeverityNumberError)
 	verdicts, rule := p.verdicts(event)
 	decision := Decision{Rule: rule, Why: notify.Explain(rule)}
 	if p.suspend {
@@ -144,7 +145,7 @@ func (p *Preview) show(ctx context.Context, event *fluxevent.Event, v verdict) A
 		shown.Rule, shown.Why = v.rule, v.alert.Explain(event, v.rule)
 		return shown
 	}
-	payloads, err := render(p.provider, v.notification)
+	payloads, err := Render(p.provider, v.notification)
 	if err != nil {
 		shown.Fails = err.Error()
 	}

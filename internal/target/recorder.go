@@ -1,4 +1,4 @@
-package fluxnotifyexporter
+package target
 
 import (
 	"errors"

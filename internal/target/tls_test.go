@@ -1,4 +1,4 @@
-package fluxnotifyexporter
+package target
 
 import (
 	"testing"
@@ -30,11 +30,11 @@ func TestTLSOfABus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config := createDefaultConfig().(*Config)
+			config := NewConfig()
 			require.NoError(t, confmap.NewFromStringMap(map[string]any{
 				"type": "nats", "address": "nats://127.0.0.1", "channel": "flux", "tls": test.section,
-			}).Unmarshal(config))
-			r, err := resolveType(t, config)
+			}).Unmarshal(&config))
+			r, err := resolveType(t, &config)
 			require.NoError(t, err)
 			assert.Equal(t, test.given, r.tlsGiven)
 			loaded, err := loadTLS(t.Context(), r)

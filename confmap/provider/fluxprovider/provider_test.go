@@ -31,8 +31,8 @@ func TestConfiguration(t *testing.T) {
 		conf := resolve(t, "flux:"+path)
 		assert.Equal(t, "localhost:8787", receiver(t, conf).ServerConfig.NetAddr.Endpoint)
 		config := exporter(t, conf, "flux_notify/apps-hook")
-		assert.Equal(t, configopaque.String(canary), config.Secret["token"])
-		assert.Len(t, config.Alerts, 1)
+		assert.Equal(t, configopaque.String(canary), config.Target.Secret["token"])
+		assert.Len(t, config.Target.Alerts, 1)
 		assert.Equal(t, map[string]any{"logs/flux-apps-hook": map[string]any{
 			"receivers": []any{"flux_event"}, "exporters": []any{"flux_notify/apps-hook"},
 		}}, conf.ToStringMap()["service"].(map[string]any)["pipelines"])
@@ -48,12 +48,12 @@ func TestOptions(t *testing.T) {
 	conf := resolve(t, "flux:"+dir+"?endpoint=0.0.0.0:9292&storage=/var/lib/flux&queue_size=7&num_consumers=3&max_elapsed_time=90m&secrets="+secrets)
 	assert.Equal(t, "0.0.0.0:9292", receiver(t, conf).ServerConfig.NetAddr.Endpoint)
 	config := exporter(t, conf, "flux_notify/apps-hook")
-	assert.Equal(t, filepath.Join(secrets, "apps", "key"), config.SecretDir)
-	assert.Empty(t, config.Secret)
+	assert.Equal(t, filepath.Join(secrets, "apps", "key"), config.Target.SecretDir)
+	assert.Empty(t, config.Target.Secret)
 	storage := component.MustNewIDWithName("file_storage", "flux")
-	assert.Equal(t, &storage, config.QueueConfig.Get().StorageID)
-	assert.Equal(t, int64(7), config.QueueConfig.Get().QueueSize)
-	assert.Equal(t, 3, config.QueueConfig.Get().NumConsumers)
+	assert.Equal(t, &storage, config.QueueConfig.StorageID)
+	assert.Equal(t, 7, config.QueueConfig.QueueSize)
+	assert.Equal(t, 3, config.QueueConfig.NumConsumers)
 	assert.Equal(t, 90*time.Minute, config.RetryConfig.MaxElapsedTime)
 	assert.True(t, config.RetryConfig.Enabled)
 	assert.Equal(t, map[string]any{"file_storage/flux": map[string]any{"directory": "/var/lib/flux"}}, conf.ToStringMap()["extensions"])
@@ -121,7 +121,7 @@ func TestEveryType(t *testing.T) {
 			if strings.Contains(row.Type, ".") {
 				between = "."
 			}
-			assert.Equal(t, row.Type, exporter(t, conf, "flux_notify/flux-system"+between+row.Type).Type)
+			assert.Equal(t, row.Type, exporter(t, conf, "flux_notify/flux-system"+between+row.Type).Target.Type)
 			assert.Empty(t, logs.All(), "nothing is to be warned of")
 		})
 	}
@@ -140,8 +140,8 @@ func TestDollarsStayAsTheyAre(t *testing.T) {
 		).Replace(manifests)
 		dir, _ := folder(t, text)
 		config := exporter(t, resolve(t, "flux:"+dir), "flux_notify/apps-hook")
-		assert.Equal(t, secret, string(config.Secret["token"]))
-		assert.Equal(t, map[string]string{"key$$": value, "a::b": "x"}, config.Alerts[0].EventMetadata)
+		assert.Equal(t, secret, string(config.Target.Secret["token"]))
+		assert.Equal(t, map[string]string{"key$$": value, "a::b": "x"}, config.Target.Alerts[0].EventMetadata)
 	}
 }
 
@@ -168,7 +168,7 @@ service:
 	conf := resolve(t, flux, own)
 	assert.Len(t, receiver(t, conf).Signature.Keys, 1)
 	config := exporter(t, conf, "flux_notify/apps-hook")
-	assert.NotNil(t, config.QueueConfig.Get().StorageID)
+	assert.NotNil(t, config.QueueConfig.StorageID)
 	merged := conf.ToStringMap()
 	assert.Equal(t, []any{"health_check", "file_storage/flux"}, conf.Get("service::extensions"))
 	assert.Equal(t, map[string]any{

@@ -66,7 +66,7 @@ func (r *running) refused(n int) {
 
 func (r *running) severity() string {
 	r.Helper()
-	return exporter(r.T, r.conf, "flux_notify/apps-hook").Alerts[0].EventSeverity
+	return exporter(r.T, r.conf, "flux_notify/apps-hook").Target.Alerts[0].EventSeverity
 }
 
 var errorsOnly = strings.Replace(manifests, "eventSeverity: info", "eventSeverity: error", 1)
@@ -221,7 +221,7 @@ func TestASecretThatComesLater(t *testing.T) {
 	require.NoError(t, os.Rename(key, filepath.Join(secrets, "apps", "other")))
 	r.changed()
 	r.resolve()
-	assert.Equal(t, filepath.Join(secrets, "apps", "other"), exporter(t, r.conf, "flux_notify/apps-hook").SecretDir)
+	assert.Equal(t, filepath.Join(secrets, "apps", "other"), exporter(t, r.conf, "flux_notify/apps-hook").Target.SecretDir)
 }
 
 func TestChangesOfManySources(t *testing.T) {
@@ -238,7 +238,7 @@ func TestChangesOfManySources(t *testing.T) {
 			write(t, file, strings.Replace(text, "eventSeverity: info", "eventSeverity: "+severity, 1))
 		}
 		for _, name := range []string{"a", "b", "c"} {
-			for exporter(t, r.conf, "flux_notify/"+name+"-hook").Alerts[0].EventSeverity != severity {
+			for exporter(t, r.conf, "flux_notify/"+name+"-hook").Target.Alerts[0].EventSeverity != severity {
 				r.changed()
 				r.resolve()
 			}

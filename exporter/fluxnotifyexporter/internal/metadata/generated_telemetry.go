@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -27,7 +29,13 @@ type TelemetryBuilder struct {
 	mu                                 sync.Mutex
 	registrations                      []metric.Registration
 	ExporterFluxNotifyDeliveryDuration metric.Float64Histogram
+	ExporterFluxNotifyFailedKept       metric.Int64ObservableGauge
 	ExporterFluxNotifyNotifications    metric.Int64Counter
+	ExporterFluxNotifyOldestWaiting    metric.Float64ObservableGauge
+	ExporterFluxNotifyRetries          metric.Int64Counter
+	ExporterFluxNotifyThrottled        metric.Float64ObservableGauge
+	ExporterFluxNotifyTimeToDelivery   metric.Float64Histogram
+	ExporterFluxNotifyWaiting          metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -39,6 +47,86 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterExporterFluxNotifyFailedKeptCallback sets callback for observable ExporterFluxNotifyFailedKept metric.
+func (builder *TelemetryBuilder) RegisterExporterFluxNotifyFailedKeptCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterFluxNotifyFailedKept, obs: o})
+		return nil
+	}, builder.ExporterFluxNotifyFailedKept)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterFluxNotifyOldestWaitingCallback sets callback for observable ExporterFluxNotifyOldestWaiting metric.
+func (builder *TelemetryBuilder) RegisterExporterFluxNotifyOldestWaitingCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ExporterFluxNotifyOldestWaiting, obs: o})
+		return nil
+	}, builder.ExporterFluxNotifyOldestWaiting)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterFluxNotifyThrottledCallback sets callback for observable ExporterFluxNotifyThrottled metric.
+func (builder *TelemetryBuilder) RegisterExporterFluxNotifyThrottledCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ExporterFluxNotifyThrottled, obs: o})
+		return nil
+	}, builder.ExporterFluxNotifyThrottled)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterFluxNotifyWaitingCallback sets callback for observable ExporterFluxNotifyWaiting metric.
+func (builder *TelemetryBuilder) RegisterExporterFluxNotifyWaitingCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterFluxNotifyWaiting, obs: o})
+		return nil
+	}, builder.ExporterFluxNotifyWaiting)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -61,14 +149,51 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ExporterFluxNotifyDeliveryDuration, err = builder.meter.Float64Histogram(
 		"otelcol_exporter_flux_notify_delivery_duration",
-		metric.WithDescription("How long the endpoint took to accept or refuse one delivery, repeated ones included. [Alpha]"),
+		metric.WithDescription("Duration of one delivery attempt, until the endpoint accepted or refused it. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30}...),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyFailedKept, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exporter_flux_notify_failed_kept",
+		metric.WithDescription("Number of failed notifications that are kept for a second try. [Alpha]"),
+		metric.WithUnit("{notification}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterFluxNotifyNotifications, err = builder.meter.Int64Counter(
 		"otelcol_exporter_flux_notify_notifications",
-		metric.WithDescription("Notifications by what became of them, each counted once. An event that two alerts want is two notifications; one that no alert wants is counted as one that was filtered. [Alpha]"),
+		metric.WithDescription("Number of notifications by outcome, each counted once. An event that two alerts want is two notifications; an event that no alert wants is one, which was filtered. [Alpha]"),
+		metric.WithUnit("{notification}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyOldestWaiting, err = builder.meter.Float64ObservableGauge(
+		"otelcol_exporter_flux_notify_oldest_waiting",
+		metric.WithDescription("Age of the oldest notification that waits; 0 if none does. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyRetries, err = builder.meter.Int64Counter(
+		"otelcol_exporter_flux_notify_retries",
+		metric.WithDescription("Number of deliveries that failed and are attempted again. [Alpha]"),
+		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyThrottled, err = builder.meter.Float64ObservableGauge(
+		"otelcol_exporter_flux_notify_throttled",
+		metric.WithDescription("Time until deliveries go on, after the endpoint has limited their rate; 0 if it has not. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyTimeToDelivery, err = builder.meter.Float64Histogram(
+		"otelcol_exporter_flux_notify_time_to_delivery",
+		metric.WithDescription("Time from the acceptance of a notification to its delivery, retries included. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyWaiting, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exporter_flux_notify_waiting",
+		metric.WithDescription("Number of notifications that wait for their delivery, those being delivered included. [Alpha]"),
 		metric.WithUnit("{notification}"),
 	)
 	errs = errors.Join(errs, err)
