@@ -209,7 +209,7 @@ func (o *Outbox) submit(b *batch) {
 	if b.done == nil {
 		b.done = make(chan struct{})
 	}
-	o.journal.add(&ticket{kind: accept, ops: b.ops, settle: func(err error) { o.settle(b, err) }})
+	o.journal.add(&ticket{kind: kindAccept, ops: b.ops, settle: func(err error) { o.settle(b, err) }})
 }
 
 // settle is called when a batch is stored, or cannot be.

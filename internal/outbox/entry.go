@@ -71,8 +71,14 @@ type lane struct {
 // retries is a heap of the entries that wait for a retry, the earliest first.
 type retries []*entry
 
-func (h retries) Len() int           { return len(h) }
-func (h retries) Less(i, j int) bool { return h[i].due < h[j].due }
+func (h retries) Len() int { return len(h) }
+
+func (h retries) Less(i, j int) bool {
+	if h[i].due != h[j].due {
+		return h[i].due < h[j].due
+	}
+	return h[i].seq < h[j].seq
+}
 
 func (h retries) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

@@ -39,12 +39,12 @@ type ticket struct {
 type ticketKind int
 
 const (
-	// accept fails if it cannot be written.
-	accept ticketKind = iota
-	// change is written later if it cannot be written now.
-	change
-	// read fails only if it cannot be read.
-	read
+	// kindAccept fails if it cannot be written.
+	kindAccept ticketKind = iota
+	// kindChange is written later if it cannot be written now.
+	kindChange
+	// kindRead fails only if it cannot be read.
+	kindRead
 )
 
 const (
@@ -125,15 +125,15 @@ func (j *journal) commitNext() bool {
 // storage is full, what was to be accepted is refused. The changes are tried on
 // their own, since deletions make room, and the reads too.
 func (j *journal) commit(tickets []*ticket) {
-	err := j.batch(append(slices.Clip(j.overdue), operations(tickets, accept, change, read)...))
+	err := j.batch(append(slices.Clip(j.overdue), operations(tickets, kindAccept, kindChange, kindRead)...))
 	if err == nil {
 		j.written()
 		settle(tickets, nil)
 		return
 	}
-	changes := append(slices.Clip(j.overdue), operations(tickets, change)...)
+	changes := append(slices.Clip(j.overdue), operations(tickets, kindChange)...)
 	changes = append(changes, undo(tickets)...)
-	reads := operations(tickets, read)
+	reads := operations(tickets, kindRead)
 	readErr := j.batch(append(slices.Clip(changes), reads...))
 	if readErr == nil {
 		j.written()
@@ -143,11 +143,11 @@ func (j *journal) commit(tickets []*ticket) {
 	}
 	for _, t := range tickets {
 		switch t.kind {
-		case accept:
+		case kindAccept:
 			t.settle(err)
-		case read:
+		case kindRead:
 			t.settle(readErr)
-		case change:
+		case kindChange:
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (j *journal) batch(ops []*storage.Operation) error {
 // operations of a transaction or none.
 func undo(tickets []*ticket) []*storage.Operation {
 	var ops []*storage.Operation
-	for _, op := range operations(tickets, accept) {
+	for _, op := range operations(tickets, kindAccept) {
 		if op.Key != headKey {
 			ops = append(ops, storage.DeleteOperation(op.Key))
 		}

@@ -44,6 +44,8 @@ type Options struct {
 	MaxFailed    int
 	MaxFailedAge time.Duration
 	Logger       *zap.Logger
+
+	cache int // maxCached, but in tests
 }
 
 const (
@@ -130,6 +132,7 @@ func (o *Outbox) restoreSlot(slot uint32, value []byte) *entry {
 	}
 	if r.state == stateFailed {
 		e.finished = r.finished.UnixNano()
+		return e
 	}
 	o.cache(e, slices.Clone(r.content))
 	return e
@@ -193,7 +196,7 @@ func (o *Outbox) intern(text string) string {
 // is room.
 func (o *Outbox) cache(e *entry, content []byte) {
 	if o.options.Client != nil {
-		if o.cached+len(content) > maxCached {
+		if o.cached+len(content) > cmp.Or(o.options.cache, maxCached) {
 			return
 		}
 		o.cached += len(content)
@@ -225,14 +228,14 @@ func (o *Outbox) rewrite(e *entry, content []byte, s state) {
 		return
 	}
 	value := e.record(content, s).marshal()
-	o.journal.add(&ticket{kind: change, ops: []*storage.Operation{storage.SetOperation(slotKey(e.slot), value)}})
+	o.journal.add(&ticket{kind: kindChange, ops: []*storage.Operation{storage.SetOperation(slotKey(e.slot), value)}})
 }
 
 // read reads the content of a slot.
 func (o *Outbox) read(slot uint32) ([]byte, error) {
 	op := storage.GetOperation(slotKey(slot))
 	done := make(chan error, 1)
-	o.journal.add(&ticket{kind: read, ops: []*storage.Operation{op}, settle: func(err error) { done <- err }})
+	o.journal.add(&ticket{kind: kindRead, ops: []*storage.Operation{op}, settle: func(err error) { done <- err }})
 	if err := <-done; err != nil {
 		return nil, fmt.Errorf("reading a stored notification: %w", err)
 	}

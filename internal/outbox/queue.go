@@ -274,5 +274,5 @@ func formatID(id uint64) string { return fmt.Sprintf("%x", id) }
 
 // deletion frees a slot in the storage.
 func deletion(slot uint32) *ticket {
-	return &ticket{kind: change, ops: []*storage.Operation{storage.DeleteOperation(slotKey(slot))}}
+	return &ticket{kind: kindChange, ops: []*storage.Operation{storage.DeleteOperation(slotKey(slot))}}
 }
