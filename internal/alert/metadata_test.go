@@ -225,6 +225,10 @@ func TestCluster(t *testing.T) {
 		"the alert's, blank": {
 			cluster: "eu", config: Config{EventMetadata: map[string]string{"cluster": ""}}, want: notify.Field{Value: "eu"},
 		},
+		"the alert's and a blank one": {
+			cluster: " ", config: Config{EventMetadata: map[string]string{"cluster": "Europe"}}, event: map[string]string{objectGroup + "cluster": "asia"},
+			want: notify.Field{Value: "asia"},
+		},
 		"the alert's without a known one": {
 			config: Config{EventMetadata: map[string]string{"cluster": "Europe"}}, event: map[string]string{objectGroup + "cluster": "asia"},
 			want: notify.Field{Value: "asia"},

@@ -270,6 +270,7 @@ func TestForeignTimes(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, c.want, e.Time(), name)
+		assert.Equal(t, asTime(c.observed), e.Observed, "%s: an arrival is made up only where nothing else is known", name)
 	}
 }
 

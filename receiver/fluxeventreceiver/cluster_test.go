@@ -173,6 +173,10 @@ func TestClusterKeys(t *testing.T) {
 		"claimed, required without keys": {with(required(true)), []post{
 			{"/", eu, "eu-old", ok}, {"/", eu, "", no}, {"/", us, "", no}, {"/", us, "eu-old", no}, {"/", plain, "eu-old", no},
 		}},
+		"claimed in other ways, not required": {with(keys("general"), required(false)), []post{
+			{"/", claiming("cluster", "eu"), "", no}, {"/", claiming("cluster", "us"), "", ok},
+			{"/", claiming("kustomize.toolkit.fluxcd.io/cluster", "eu"), "", no}, {"/", claiming("my-cluster", "eu"), "", ok},
+		}},
 		// Notifications show these as the cluster too.
 		"claimed in other ways": {with(keys("general")), []post{
 			{"/", claiming(fluxevent.ClusterKey, " eu\n"), "general", no}, {"/", claiming(fluxevent.ClusterKey, " eu\n"), "eu-old", ok},
@@ -220,4 +224,6 @@ func TestClusterKeysComeBeforeTheBody(t *testing.T) {
 	for _, key := range []string{"general", "eu"} {
 		assert.Equal(t, http.StatusBadRequest, s.post(t, "not an event", "X-Signature", sign("sha256", key, "not an event")).status)
 	}
+	s = start(t, consumertest.NewNop(), clusterKeys("eu", "eu"), required(true))
+	assertLine(t, http.StatusUnauthorized, unsigned, s.post(t, "not an event"))
 }
