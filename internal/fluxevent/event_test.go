@@ -149,10 +149,10 @@ func TestMetadataIsLimited(t *testing.T) {
 	} {
 		_, err := Parse([]byte(c.body))
 		if c.err == "" {
-			assert.NoError(t, err, name)
+			require.NoError(t, err, name)
 			continue
 		}
-		assert.EqualError(t, err, c.err, name)
+		require.EqualError(t, err, c.err, name)
 	}
 }
 

@@ -145,7 +145,7 @@ var spellings = map[string]string{
 	"TRACE2": "trace", "DEBUG4": "trace", "dbg": "trace", "Verbose": "trace", "FINEST": "trace", "FINE": "trace", "trce": "trace", "D": "trace",
 	"INFO3": "info", "notice": "info", "INF": "info", "Information": "info", "informational": "info", "LOG": "info", "I": "info", "50": "info",
 	"warn3": "warn", "WRN": "warn", "W": "warn", "[WARNING]": "warn",
-	"ERROR": "error", "ERROR2": "error", "err": "error", "ERR": "error", "E": "error", "SEVERE": "error", "fail": "error", " error ": "error", "<error>:": "error",
+	"ERROR": "error", "ERROR2": "error", "err": "error", "ERR": "error", "E": "error", "SEVERE": "error", "fail": "error", "error\n": "error", "<error>:": "error",
 	"FATAL4": "error", "F": "error", "crit": "error", "CRITICAL": "error", "emerg": "error", "Emergency": "error", "ALERT": "error", "panic": "error",
 	"dpanic": "error", "FTL": "error",
 }

@@ -42,7 +42,7 @@ func newVerifier(c *SignatureConfig) *verifier {
 }
 
 func bytesOf(keys []configopaque.String) [][]byte {
-	var raw [][]byte
+	raw := make([][]byte, 0, len(keys))
 	for _, key := range keys {
 		raw = append(raw, []byte(key))
 	}
