@@ -53,12 +53,13 @@ type Alert struct {
 }
 
 type source struct {
-	kind, name, namespace pattern
-	labels                map[string]string
+	kind, name, namespace, cluster pattern
+	labels                         map[string]string
 }
 
 // pattern is a name, or one with * in it. Kubernetes' names hold none of the
-// other characters that mean something to path.Match.
+// other characters that mean something to path.Match. The names of clusters and
+// services may hold a slash, at which its * would stop.
 type pattern struct {
 	text      string
 	any, glob bool
@@ -75,9 +76,11 @@ func (p *pattern) matches(s string) bool {
 	if !p.glob {
 		return false
 	}
-	ok, _ := path.Match(p.text, s)
+	ok, _ := path.Match(withoutSlashes(p.text), withoutSlashes(s))
 	return ok
 }
+
+func withoutSlashes(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
 
 // New makes an alert of a valid configuration.
 func New(c *Config, logger *zap.Logger) (*Alert, error) {
@@ -110,6 +113,7 @@ func New(c *Config, logger *zap.Logger) (*Alert, error) {
 			kind:      newPattern(s.Kind),
 			name:      newPattern(s.Name),
 			namespace: newPattern(namespace),
+			cluster:   newPattern(s.Cluster),
 			labels:    s.MatchLabels,
 		})
 	}
@@ -152,7 +156,7 @@ func (a *Alert) wantsObject(e *fluxevent.Event) bool {
 }
 
 func (s *source) matches(e *fluxevent.Event) bool {
-	if !s.names(&e.InvolvedObject) {
+	if !s.names(&e.InvolvedObject) || !s.cluster.matches(e.Cluster) {
 		return false
 	}
 	for key, value := range s.labels {
@@ -163,7 +167,8 @@ func (s *source) matches(e *fluxevent.Event) bool {
 	return true
 }
 
-// names tells whether the source is of an object, whatever its labels.
+// names reports whether the source is of an object, whatever its cluster and
+// labels.
 func (s *source) names(o *fluxevent.Object) bool {
 	return s.kind.matches(o.Kind) && s.name.matches(o.Name) && s.namespace.matches(o.Namespace)
 }

@@ -42,6 +42,8 @@ type SourceConfig struct {
 	Name string `mapstructure:"name"`
 	// Namespace of the object. Default: the alert's, and without one any.
 	Namespace string `mapstructure:"namespace"`
+	// Cluster of the object. Default: every cluster, and an unknown one.
+	Cluster string `mapstructure:"cluster"`
 	// MatchLabels must all be found among the object's labels.
 	MatchLabels map[string]string `mapstructure:"match_labels"`
 
@@ -77,7 +79,7 @@ func (c *SourceConfig) check() []error {
 	if c.Kind == "" {
 		errs = append(errs, errors.New("kind: must be set, for example Kustomization, or '*' for every kind"))
 	}
-	for _, p := range []struct{ key, pattern string }{{"kind", c.Kind}, {"name", c.Name}, {"namespace", c.Namespace}} {
+	for _, p := range []struct{ key, pattern string }{{"kind", c.Kind}, {"name", c.Name}, {"namespace", c.Namespace}, {"cluster", c.Cluster}} {
 		if _, err := path.Match(p.pattern, ""); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %q is not a name, nor a pattern such as 'team-*'", p.key, p.pattern))
 		}

@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 
 	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
@@ -33,11 +34,23 @@ func (a *Alert) explainSources(e *fluxevent.Event) string {
 	o := &e.InvolvedObject
 	text := fmt.Sprintf("none of its sources matches %s %s/%s", o.Kind, o.Namespace, o.Name)
 	for i := range a.sources {
-		if a.sources[i].names(o) {
+		if a.sources[i].names(o) && a.sources[i].cluster.matches(e.Cluster) {
 			return text + ": one would, but for its labels, which the event does not carry"
 		}
 	}
+	for i := range a.sources {
+		if a.sources[i].names(o) {
+			return fmt.Sprintf("%s: one would in cluster %q, but the event's cluster is %s", text, a.sources[i].cluster.text, clusterOf(e))
+		}
+	}
 	return text
+}
+
+func clusterOf(e *fluxevent.Event) string {
+	if e.Cluster == "" {
+		return "unknown"
+	}
+	return strconv.Quote(e.Cluster)
 }
 
 func firstMatch(expressions []*regexp.Regexp, message string) string {

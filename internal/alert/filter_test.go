@@ -63,6 +63,15 @@ func TestFilters(t *testing.T) {
 		"source's before alert's":    {Config{Namespace: "flux-system", EventSources: []SourceConfig{{Kind: "*", Namespace: "apps"}}}, ""},
 		"any namespace in spite":     {Config{Namespace: "flux-system", EventSources: []SourceConfig{{Kind: "*", Namespace: "*"}}}, ""},
 		"alert's without sources":    {Config{Namespace: "flux-system"}, ""},
+		"cluster":                    {from(SourceConfig{Kind: "*", Cluster: "prod-eu"}), ""},
+		"cluster by pattern":         {from(SourceConfig{Kind: "*", Cluster: "prod-*"}), ""},
+		"every cluster":              {from(SourceConfig{Kind: "*", Cluster: "*"}), ""},
+		"another cluster":            {from(SourceConfig{Kind: "*", Cluster: "prod-us"}), RuleEventSources},
+		"another cluster's pattern":  {from(SourceConfig{Kind: "*", Cluster: "dev-*"}), RuleEventSources},
+		"the start of a cluster":     {from(SourceConfig{Kind: "*", Cluster: "prod"}), RuleEventSources},
+		"cluster in another case":    {from(SourceConfig{Kind: "*", Cluster: "PROD-*"}), RuleEventSources},
+		"cluster and another name":   {from(SourceConfig{Kind: "*", Name: "x", Cluster: "prod-*"}), RuleEventSources},
+		"clusters do not mix":        {from(SourceConfig{Kind: "HelmRelease", Cluster: "prod-*"}, SourceConfig{Kind: "*", Cluster: "dev"}), RuleEventSources},
 		"a label":                    {from(SourceConfig{Kind: "*", MatchLabels: map[string]string{"team": "a"}}), ""},
 		"two labels":                 {from(SourceConfig{Kind: "*", MatchLabels: map[string]string{"team": "a", "tier": "web"}}), ""},
 		"one label of two":           {from(SourceConfig{Kind: "*", MatchLabels: map[string]string{"team": "a", "tier": "db"}}), RuleEventSources},
@@ -94,6 +103,7 @@ func TestFilters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := event()
+			e.Cluster = "prod-eu"
 			rule, filtered := newAlert(t, &test.config).Filters(e)
 			assert.Equal(t, test.rule, rule)
 			assert.Equal(t, test.rule != "", filtered)
@@ -149,6 +159,26 @@ func TestSourcesOfNoNamespace(t *testing.T) {
 		e.InvolvedObject.Namespace = namespace
 		_, filtered := a.Filters(e)
 		assert.False(t, filtered, namespace)
+	}
+}
+
+func TestSourcesOfAnUnknownCluster(t *testing.T) {
+	t.Parallel()
+	e := event()
+	for cluster, want := range map[string]bool{"": true, "*": true, "prod-eu": false, "prod-*": false} {
+		_, filtered := newAlert(t, &Config{EventSources: []SourceConfig{{Kind: "*", Cluster: cluster}}}).Filters(e)
+		assert.Equal(t, want, !filtered, cluster)
+	}
+}
+
+// Names from elsewhere may hold slashes.
+func TestPatternsMatchAnyCharacter(t *testing.T) {
+	t.Parallel()
+	e := event()
+	e.Cluster = "arn:aws:eks:eu-west-1:1:cluster/prod/eu"
+	for cluster, want := range map[string]bool{"arn:*": true, "*/prod/*": true, "*:cluster/prod/eu": true, "*/eu": true, "*/us": false, "arn:*/prod": false} {
+		_, filtered := newAlert(t, &Config{EventSources: []SourceConfig{{Kind: "*", Cluster: cluster}}}).Filters(e)
+		assert.Equal(t, want, !filtered, cluster)
 	}
 }
 
@@ -240,7 +270,9 @@ func TestSourceConfigValidate(t *testing.T) {
 			SourceConfig{Name: "a[", Namespace: `*\`},
 			noKind + "\n" + `name: "a[" is not a name, nor a pattern such as 'team-*'` + "\n" + `namespace: "*\\" is not a name, nor a pattern such as 'team-*'`,
 		},
-		"a bad kind": {SourceConfig{Kind: "*["}, `kind: "*[" is not a name, nor a pattern such as 'team-*'`},
+		"a cluster":     {SourceConfig{Kind: "*", Cluster: "prod-*"}, ""},
+		"a bad cluster": {SourceConfig{Kind: "*", Cluster: "prod-["}, `cluster: "prod-[" is not a name, nor a pattern such as 'team-*'`},
+		"a bad kind":    {SourceConfig{Kind: "*["}, `kind: "*[" is not a name, nor a pattern such as 'team-*'`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

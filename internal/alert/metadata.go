@@ -13,20 +13,24 @@ import (
 // summaryKey is the metadata key that Flux's deprecated Alert.spec.summary sets.
 const summaryKey = "summary"
 
+// clusterKey is the metadata key of a known cluster.
+const clusterKey = "cluster"
+
 // Everything is what an exporter without alerts makes of an event.
 func Everything(e *fluxevent.Event) *notify.Notification {
-	c := newCombination(len(e.Metadata))
+	c := newCombination(len(e.Metadata) + 1)
 	c.addEvent(e)
 	c.addObjectGroup(e)
+	c.addCluster(e, "")
 	return notify.New(e, c.fields, notify.Alert{})
 }
 
 // Notify makes the notification that this alert wants of an event that it does
 // not filter. Its metadata comes, later ones winning, from the event's keys for
 // whoever is notified, the alert's event_metadata, its summary, and the keys of
-// the object's own API group.
+// the object's own API group. The key of a known cluster is the exception.
 func (a *Alert) Notify(e *fluxevent.Event) *notify.Notification {
-	c := newCombination(len(e.Metadata) + len(a.metadata) + 1)
+	c := newCombination(len(e.Metadata) + len(a.metadata) + 2)
 	c.addEvent(e)
 	for key, value := range a.metadata {
 		c.set(notify.Field{Key: key, Value: value, Operator: true})
@@ -35,6 +39,7 @@ func (a *Alert) Notify(e *fluxevent.Event) *notify.Notification {
 		c.set(notify.Field{Key: summaryKey, Value: a.summary, Operator: true})
 	}
 	c.addObjectGroup(e)
+	c.addCluster(e, a.metadata[clusterKey])
 	a.warn(c.conflicts, e)
 	return notify.New(e, c.fields, a.ref)
 }
@@ -92,7 +97,11 @@ func (c *combination) find(key string) int {
 	return slices.IndexFunc(c.fields, func(f notify.Field) bool { return f.Key == key })
 }
 
+// set adds a field, unless its key or its value is blank.
 func (c *combination) set(f notify.Field) {
+	if blank(f.Key) || blank(f.Value) {
+		return
+	}
 	i := c.find(f.Key)
 	if i < 0 {
 		if c.index != nil {
@@ -105,6 +114,20 @@ func (c *combination) set(f notify.Field) {
 		c.conflicts = append(c.conflicts, f.Key)
 	}
 	c.fields[i] = f
+}
+
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// addCluster adds a known cluster: as the alert's author calls it, or else by
+// its name, whatever the event's metadata says about it.
+func (c *combination) addCluster(e *fluxevent.Event, operators string) {
+	switch {
+	case blank(e.Cluster):
+	case blank(operators):
+		c.set(notify.Field{Key: clusterKey, Value: e.Cluster})
+	default:
+		c.set(notify.Field{Key: clusterKey, Value: operators, Operator: true})
+	}
 }
 
 // addEvent takes the keys that are meant for whoever is notified. An event that

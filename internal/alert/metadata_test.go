@@ -90,9 +90,19 @@ func TestNotifyCombinesMetadata(t *testing.T) {
 			"": "1", "revision": "2", "/revision": "3", "helm.toolkit.fluxcd.io/revision": "6",
 			"kustomize.toolkit.fluxcd.io": "7", "kustomize.toolkit.fluxcd.io.x/a": "8", "x" + eventGroup + "a": "9", "KUSTOMIZE.toolkit.fluxcd.io/a": "10",
 		}},
-		"an empty key":       {event: map[string]string{objectGroup: "4", eventGroup: "5"}, want: fields{{Key: "", Value: "4"}}},
+		"an empty key":       {event: map[string]string{objectGroup: "4", eventGroup: "5"}, want: fields{}},
 		"a key with slashes": {event: map[string]string{eventGroup + "a/b/c": "1"}, want: fields{{Key: "a/b/c", Value: "1"}}},
-		"an empty value":     {event: map[string]string{eventGroup + "a": ""}, want: fields{{Key: "a"}}},
+		"an empty value":     {event: map[string]string{eventGroup + "a": ""}, want: fields{}},
+		"blank keys and values": {
+			config: Config{Summary: " \n", EventMetadata: map[string]string{" ": "1", "a": "\t", "b": " kept "}},
+			event:  map[string]string{eventGroup + "\u00a0": "2", eventGroup + "c": "\r\n", objectGroup + " ": "3", objectGroup + "d": " "},
+			want:   fields{{Key: "b", Value: " kept ", Operator: true}},
+		},
+		"a blank value hides no other": {
+			config: Config{EventMetadata: map[string]string{"a": ""}},
+			event:  map[string]string{eventGroup + "a": "event", objectGroup + "a": " "},
+			want:   fields{{Key: "a", Value: "event"}},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +110,7 @@ func TestNotifyCombinesMetadata(t *testing.T) {
 			before := maps.Clone(test.event)
 			a := newAlert(t, &test.config)
 			n := a.Notify(eventWith(test.event))
-			if test.want == nil {
+			if len(test.want) == 0 {
 				assert.Empty(t, n.Fields)
 				assert.Nil(t, n.Event.Metadata)
 			} else {
@@ -188,6 +198,58 @@ func TestEverything(t *testing.T) {
 	assert.Equal(t, []notify.Field{{Key: "revision", Value: "object"}, {Key: "team", Value: "a"}}, n.Fields)
 	assert.Equal(t, notify.Alert{}, n.Alert)
 	assert.Len(t, e.Metadata, 5)
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		cluster string
+		config  Config
+		event   map[string]string
+		want    notify.Field
+	}{
+		"known":       {cluster: "eu", want: notify.Field{Value: "eu"}},
+		"unknown":     {event: map[string]string{eventGroup + "cluster": "us"}, want: notify.Field{Value: "us"}},
+		"blank":       {cluster: " ", event: map[string]string{eventGroup + "cluster": "us"}, want: notify.Field{Value: "us"}},
+		"no cluster":  {},
+		"the event's": {cluster: "eu", event: map[string]string{eventGroup + "cluster": "us"}, want: notify.Field{Value: "eu"}},
+		"the object's group": {
+			cluster: "eu", event: map[string]string{objectGroup + "cluster": "us"}, want: notify.Field{Value: "eu"},
+		},
+		"of a forwarded event": {cluster: "eu", event: map[string]string{"cluster": "us"}, want: notify.Field{Value: "eu"}},
+		"the alert's": {
+			cluster: "eu", config: Config{EventMetadata: map[string]string{"cluster": "Europe"}},
+			event: map[string]string{eventGroup + "cluster": "us", objectGroup + "cluster": "asia"},
+			want:  notify.Field{Value: "Europe", Operator: true},
+		},
+		"the alert's, blank": {
+			cluster: "eu", config: Config{EventMetadata: map[string]string{"cluster": ""}}, want: notify.Field{Value: "eu"},
+		},
+		"the alert's and a blank one": {
+			cluster: " ", config: Config{EventMetadata: map[string]string{"cluster": "Europe"}}, event: map[string]string{objectGroup + "cluster": "asia"},
+			want: notify.Field{Value: "asia"},
+		},
+		"the alert's without a known one": {
+			config: Config{EventMetadata: map[string]string{"cluster": "Europe"}}, event: map[string]string{objectGroup + "cluster": "asia"},
+			want: notify.Field{Value: "asia"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := eventWith(test.event)
+			e.Cluster = test.cluster
+			want := []notify.Field{}
+			if test.want.Value != "" {
+				test.want.Key = "cluster"
+				want = append(want, test.want)
+			}
+			assert.Equal(t, want, newAlert(t, &test.config).Notify(e).Fields)
+			if test.config.EventMetadata == nil {
+				assert.Equal(t, want, Everything(e).Fields)
+			}
+		})
+	}
 }
 
 func TestConflictsAreLoggedOnce(t *testing.T) {

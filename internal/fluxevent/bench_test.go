@@ -2,6 +2,7 @@ package fluxevent
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,11 +27,31 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkToLogs(b *testing.B) {
+// large is an event with as many metadata keys as there may be.
+func large(b *testing.B) Event {
+	b.Helper()
 	_, e := benchmarkEvent(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		ToLogs(&e, arrival)
+	for i := range MaxMetadata {
+		e.Metadata[fmt.Sprintf("%s/key-%04d", Group, i)] = "value"
+	}
+	return e
+}
+
+func BenchmarkToLogs(b *testing.B) {
+	_, usual := benchmarkEvent(b)
+	for name, e := range map[string]Event{"usual": usual, "large": large(b)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ToLogs(&e, arrival)
+			}
+		})
+		b.Run(name+"-with-uid", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ToLogsWithUID(&e, arrival)
+			}
+		})
 	}
 }
 

@@ -26,6 +26,9 @@ const (
 // a slash are meant for whoever is notified.
 const Group = "event.toolkit.fluxcd.io"
 
+// ClusterKey is the metadata key under which an event can name its cluster.
+const ClusterKey = Group + "/cluster"
+
 // Object refers to a Kubernetes object. Its fields are those, and in the
 // order, of Kubernetes' ObjectReference.
 type Object struct {
@@ -63,16 +66,19 @@ type Event struct {
 	ReportingController string            `json:"reportingController"`
 	ReportingInstance   string            `json:"reportingInstance,omitempty"`
 
+	// Cluster is the name of the cluster that the event comes from; empty when
+	// it is unknown.
+	Cluster string `json:"-"`
 	// Observed is when the event arrived here.
 	Observed time.Time `json:"-"`
 	// Labels are those of the involved object, where a processor added them.
 	Labels map[string]string `json:"-"`
 }
 
-// Time is when the event happened, or, if its sender did not say, when it
-// arrived.
+// Time is when the event happened, or when it arrived if its timestamp is
+// unknown or later than the arrival: a sender's clock may be ahead.
 func (e *Event) Time() time.Time {
-	if e.Timestamp.IsZero() {
+	if e.Timestamp.IsZero() || !e.Observed.IsZero() && e.Timestamp.After(e.Observed) {
 		return e.Observed.UTC()
 	}
 	return e.Timestamp.Time
@@ -81,12 +87,21 @@ func (e *Event) Time() time.Time {
 // IsError tells an error from everything else, as Flux does.
 func (e *Event) IsError() bool { return e.Severity == SeverityError }
 
+// MaxMetadata is the largest number of metadata keys that Parse accepts.
+// Kubernetes limits the annotations of an object to 256 KiB in total.
+const MaxMetadata = 1000
+
+var errTooMuchMetadata = fmt.Errorf("not an event: metadata has more than %d keys", MaxMetadata)
+
 // Parse reads the JSON of one event. Its errors are a single line that says
 // what is wrong, and quote nothing of the body beyond a field's name.
 func Parse(body []byte) (Event, error) {
 	var e Event
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Event{}, errors.New("the body is empty, expected one event as a JSON object")
+	}
+	if tooMuchMetadata(body) {
+		return Event{}, errTooMuchMetadata
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		return Event{}, explain(err)
@@ -104,6 +119,45 @@ func Parse(body []byte) (Event, error) {
 		e.Metadata = nil
 	}
 	return e, nil
+}
+
+// tooMuchMetadata reports whether the metadata has too many keys, before the
+// costly decoding. A body with few colons cannot have many keys.
+func tooMuchMetadata(body []byte) bool {
+	if bytes.Count(body, []byte{':'}) <= MaxMetadata {
+		return false
+	}
+	var probe struct {
+		Metadata memberCount `json:"metadata"`
+	}
+	// The error is left to the decoding that follows. The members before it count.
+	_ = json.Unmarshal(body, &probe)
+	return probe.Metadata > MaxMetadata
+}
+
+// memberCount is the number of members of a JSON object, not of those nested
+// in it. A repeated object adds to it, because encoding/json merges its keys.
+type memberCount int
+
+// UnmarshalJSON implements json.Unmarshaler. The JSON is valid.
+func (c *memberCount) UnmarshalJSON(b []byte) error {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch char := b[i]; {
+		case quoted && char == '\\':
+			i++
+		case char == '"':
+			quoted = !quoted
+		case quoted:
+		case char == '{' || char == '[':
+			depth++
+		case char == '}' || char == ']':
+			depth--
+		case char == ':' && depth == 1:
+			*c++
+		}
+	}
+	return nil
 }
 
 func explain(err error) error {

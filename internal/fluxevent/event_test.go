@@ -2,6 +2,7 @@ package fluxevent
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,8 +98,73 @@ func TestEventTime(t *testing.T) {
 	observed := time.Date(2026, time.March, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
 	e := Event{Observed: observed}
 	assert.Equal(t, observed.UTC(), e.Time(), "the time of arrival stands in")
-	e.Timestamp = NewTime(time.Unix(1700000000, 0))
-	assert.Equal(t, time.Unix(1700000000, 0).UTC(), e.Time())
+	e.Timestamp = NewTime(time.Unix(1700000000, 5))
+	assert.Equal(t, time.Unix(1700000000, 5).UTC(), e.Time())
+	e.Timestamp = NewTime(observed)
+	assert.Equal(t, observed.UTC(), e.Time())
+	e.Timestamp = NewTime(observed.Add(1))
+	assert.Equal(t, observed.UTC(), e.Time(), "the future has not happened yet")
+	assertMarshals(t, `{"involvedObject":{},"severity":"","timestamp":"2026-03-02T02:04:05Z","message":"","reason":"","reportingController":""}`, e)
+	e.Observed = time.Time{}
+	assert.Equal(t, observed.Add(1).UTC(), e.Time(), "the arrival is unknown")
+}
+
+func TestTimeKeepsNanoseconds(t *testing.T) {
+	t.Parallel()
+	e, err := Parse([]byte(`{"involvedObject":{"kind":"K","name":"n"},"timestamp":"2026-03-21T20:20:20.123456789+01:00"}`))
+	require.NoError(t, err)
+	assert.Equal(t, NewTime(time.Date(2026, time.March, 21, 19, 20, 20, 123456789, time.UTC)), e.Timestamp)
+	assert.Equal(t, time.UTC, NewTime(time.Now()).Location())
+	assert.NotContains(t, NewTime(time.Now()).String(), "m=", "a record holds no monotonic clock")
+	assert.Equal(t, Time{}, NewTime(time.Time{}.In(time.FixedZone("", 3600))))
+}
+
+func metadataOf(keys int) string {
+	var b strings.Builder
+	for i := range keys {
+		fmt.Fprintf(&b, `,"k%d":"v:{\""`, i)
+	}
+	return "{" + strings.TrimPrefix(b.String(), ",") + "}"
+}
+
+func TestMetadataIsLimited(t *testing.T) {
+	t.Parallel()
+	const refused = "not an event: metadata has more than 1000 keys"
+	with := func(fields string) string { return strings.TrimSuffix(minimal, "}") + "," + fields + "}" }
+	for name, c := range map[string]struct{ body, err string }{
+		"as many as allowed": {with(`"metadata":` + metadataOf(1000)), ""},
+		"one too many":       {with(`"metadata":` + metadataOf(1001)), refused},
+		"far too many":       {with(`"metadata":` + metadataOf(100_000)), refused},
+		"another case":       {with(`"MetaData":` + metadataOf(1001)), refused},
+		"an escape":          {with(`"m\u0065tadata":` + metadataOf(1001)), refused},
+		"in two parts":       {with(`"metadata":` + metadataOf(600) + `,"metadata":` + metadataOf(401)), refused},
+		"in two small parts": {with(`"metadata":` + metadataOf(600) + `,"metadata":` + metadataOf(400)), ""},
+		"without an object":  {`{"metadata":` + metadataOf(1001) + "}", refused},
+		"and a bad field":    {with(`"message":1,"metadata":` + metadataOf(1001)), refused},
+		"elsewhere":          {with(`"unknown":` + metadataOf(1001)), ""},
+		"nested":             {with(`"metadata":{"k":` + metadataOf(1001) + `}`), "not an event: a value of metadata is an object, expected a string"},
+		"a list":             {with(`"metadata":[` + metadataOf(1001) + `]`), "not an event: metadata is an array, expected an object"},
+		"colons in a text":   {with(`"message":"` + strings.Repeat("a:", 5000) + `","metadata":{"k":"` + strings.Repeat(`\\\":`, 5000) + `"}`), ""},
+		"not JSON":           {`{"metadata":` + metadataOf(1001), "not JSON: unexpected end of JSON input (at byte 14919)"},
+	} {
+		_, err := Parse([]byte(c.body))
+		if c.err == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.EqualError(t, err, c.err, name)
+	}
+}
+
+// Refusing an event with too many keys costs a few readings of its body. The
+// work of what is accepted grows no faster than its size.
+func TestMetadataIsRefusedCheaply(t *testing.T) {
+	body := []byte(`{"involvedObject":{"kind":"K","name":"n"},"metadata":` + metadataOf(150_000) + `}`)
+	allocs := testing.AllocsPerRun(3, func() {
+		_, err := Parse(body)
+		assert.ErrorIs(t, err, errTooMuchMetadata)
+	})
+	assert.Less(t, allocs, 50.0, "no key is decoded")
 }
 
 // Both generations of Flux's event API, as they come over the wire.

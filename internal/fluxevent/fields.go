@@ -37,18 +37,18 @@ var workloadKinds = [...]struct{ attribute, kind string }{
 // for those of the record, and always asks for the next.
 func (f *fields) read(key string, value pcommon.Value) bool {
 	if target := f.target(key); target != nil {
-		*target = value.AsString()
+		*target = textOf(value)
 		return true
 	}
 	if rest, ok := strings.CutPrefix(key, prefixMetadata); ok {
-		f.metadata(rest, value.AsString())
+		f.metadata(rest, textOf(value))
 		return true
 	}
 	if rest, ok := strings.CutPrefix(key, prefixLabel); ok {
 		if f.event.Labels == nil {
 			f.event.Labels = map[string]string{}
 		}
-		f.event.Labels[rest] = value.AsString()
+		f.event.Labels[rest] = textOf(value)
 		return true
 	}
 	if f.object.Kind == "" || f.object.Name == "" {
@@ -80,6 +80,8 @@ func (f *fields) target(key string) *string {
 		return &f.object.ResourceVersion
 	case attrFieldPath:
 		return &f.object.FieldPath
+	case attrCluster:
+		return &f.event.Cluster
 	case attrNamespace:
 		return &f.object.Namespace
 	case attrController:
@@ -137,9 +139,9 @@ func (f *fields) workload(key string, value pcommon.Value) {
 			f.workloads = new([len(workloadKinds)]struct{ name, uid string })
 		}
 		if field == "name" {
-			f.workloads[i].name = value.AsString()
+			f.workloads[i].name = textOf(value)
 		} else {
-			f.workloads[i].uid = value.AsString()
+			f.workloads[i].uid = textOf(value)
 		}
 	}
 }

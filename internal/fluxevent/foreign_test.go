@@ -2,9 +2,12 @@ package fluxevent
 
 import (
 	"encoding/json"
+	"math"
 	"math/rand"
+	"strings"
 	"testing"
 	"testing/quick"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,7 +61,7 @@ func TestKubernetesEvent(t *testing.T) {
 			Kind: "Pod", Namespace: "apps", Name: "webapp-5d9", UID: "059f3edc", APIVersion: "v1",
 			ResourceVersion: "38275", FieldPath: "spec.containers{web}",
 		},
-		Severity: "info", Timestamp: NewTime(pcommon.Timestamp(1700000000_000000000).AsTime()), Observed: arrival,
+		Severity: "info", Timestamp: NewTime(pcommon.Timestamp(1700000000_999000000).AsTime()), Observed: arrival,
 		Message: "Back-off pulling image", Reason: "BackOff", Action: "Pulling",
 	}
 	assert.Equal(t, want, fromRecord(t, logs, plog.SeverityNumberError))
@@ -129,15 +132,27 @@ func TestForeignObjects(t *testing.T) {
 	}
 }
 
+type severityTest struct {
+	number   plog.SeverityNumber
+	text     string
+	at17     string
+	at13     string
+	describe string
+}
+
+// spellings are those of common loggers; warn is an error when asked for.
+var spellings = map[string]string{
+	"TRACE2": "trace", "DEBUG4": "trace", "dbg": "trace", "Verbose": "trace", "FINEST": "trace", "FINE": "trace", "trce": "trace", "D": "trace",
+	"INFO3": "info", "notice": "info", "INF": "info", "Information": "info", "informational": "info", "LOG": "info", "I": "info", "50": "info",
+	"warn3": "warn", "WRN": "warn", "W": "warn", "[WARNING]": "warn",
+	"ERROR": "error", "ERROR2": "error", "err": "error", "ERR": "error", "E": "error", "SEVERE": "error", "fail": "error", "error\n": "error", "<error>:": "error",
+	"FATAL4": "error", "F": "error", "crit": "error", "CRITICAL": "error", "emerg": "error", "Emergency": "error", "ALERT": "error", "panic": "error",
+	"dpanic": "error", "FTL": "error",
+}
+
 func TestForeignSeverities(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		number   plog.SeverityNumber
-		text     string
-		at17     string
-		at13     string
-		describe string
-	}{
+	tests := []severityTest{
 		{1, "", "trace", "trace", "trace"},
 		{8, "", "trace", "trace", "the last of debug"},
 		{9, "", "info", "info", "info"},
@@ -158,6 +173,9 @@ func TestForeignSeverities(t *testing.T) {
 		{0, "Error", "error", "error", "text only"},
 		{0, "FATAL", "error", "error", "text only"},
 		{0, "critical", "error", "error", "text only"},
+	}
+	for text, want := range spellings {
+		tests = append(tests, severityTest{0, text, strings.Replace(want, "warn", "info", 1), strings.Replace(want, "warn", "error", 1), "a spelling"})
 	}
 	for _, test := range tests {
 		logs := foreign(t, nil, nil)
@@ -197,12 +215,83 @@ func TestForeignBodies(t *testing.T) {
 		"boolean": {true, "true"},
 		"map":     {map[string]any{"b": []any{1, "two"}, "a": map[string]any{"n": nil}}, `{"a":{"n":null},"b":[1,"two"]}`},
 		"list":    {[]any{"a", 1.5}, `["a",1.5]`},
+		"markup":  {[]any{"<b> & \u2028"}, `["<b> & \u2028"]`},
+
+		"not a number": {math.NaN(), "NaN"},
+		"infinities": {
+			map[string]any{"a": math.Inf(1), "b": []any{math.Inf(-1), math.NaN(), 2.0}, "c": map[string]any{"d": math.NaN()}},
+			`{"a":"Infinity","b":["-Infinity","NaN",2],"c":{"d":"NaN"}}`,
+		},
+		"an empty list":   {[]any{}, "[]"},
+		"an empty map":    {map[string]any{}, "{}"},
+		"text as bytes":   {[]byte("größer\n\tals"), "größer\n\tals"},
+		"bytes":           {[]byte{0xff, 0}, "/wA="},
+		"control bytes":   {[]byte("a\x00b"), "YQBi"},
+		"no bytes":        {[]byte{}, ""},
+		"bytes in a list": {[]any{[]byte("text"), []byte{0xff, 0}}, `["text","/wA="]`},
+		"not UTF-8":       {[]any{"\xff"}, `["\ufffd"]`},
 	}
 	for name, test := range tests {
 		logs := foreign(t, nil, nil)
 		_, record := only(logs)
 		require.NoError(t, record.Body().FromRaw(test.body))
 		assert.Equal(t, test.want, fromRecord(t, logs, plog.SeverityNumberError).Message, name)
+	}
+}
+
+func TestForeignTimes(t *testing.T) {
+	t.Parallel()
+	happened := time.Date(2026, time.March, 21, 20, 20, 20, 123456789, time.UTC)
+	at := pcommon.NewTimestampFromTime
+	for name, c := range map[string]struct {
+		timestamp, observed pcommon.Timestamp
+		want                time.Time // of the event; zero: now
+	}{
+		"both":                    {at(happened), at(arrival), happened},
+		"of arrival":              {0, at(arrival), arrival},
+		"of the event":            {at(happened), 0, happened},
+		"in the future":           {at(arrival.Add(time.Hour)), at(arrival), arrival},
+		"out of range":            {1 << 63, at(arrival), arrival},
+		"the last moment":         {1<<63 - 1, at(arrival), arrival},
+		"far out of range":        {1<<64 - 1, at(arrival), arrival},
+		"an arrival out of range": {at(happened), 1 << 63, happened},
+		"neither":                 {0, 0, time.Time{}},
+		"both out of range":       {1 << 63, 1<<64 - 1, time.Time{}},
+	} {
+		logs := foreign(t, nil, nil)
+		_, record := only(logs)
+		record.SetTimestamp(c.timestamp)
+		record.SetObservedTimestamp(c.observed)
+		before := time.Now()
+		e := fromRecord(t, logs, plog.SeverityNumberError)
+		if c.want.IsZero() {
+			assert.WithinRange(t, e.Time(), before, time.Now(), name)
+			assert.True(t, e.Timestamp.IsZero(), name)
+			continue
+		}
+		assert.Equal(t, c.want, e.Time(), name)
+		assert.Equal(t, asTime(c.observed), e.Observed, "%s: an arrival is made up only where nothing else is known", name)
+	}
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		resource, record attributes
+		want             string
+	}{
+		"unknown":           {nil, nil, ""},
+		"of the resource":   {attributes{"k8s.cluster.name": "eu"}, nil, "eu"},
+		"of the record":     {nil, attributes{"k8s.cluster.name": "eu"}, "eu"},
+		"the record's wins": {attributes{"k8s.cluster.name": "eu"}, attributes{"k8s.cluster.name": "us"}, "us"},
+		"not in metadata":   {nil, attributes{"flux.event.metadata.cluster": "eu"}, ""},
+	} {
+		logs := foreign(t, c.resource, c.record)
+		for _, eventName := range []string{"", EventName} {
+			_, record := only(logs)
+			record.SetEventName(eventName)
+			assert.Equal(t, c.want, fromRecord(t, logs, plog.SeverityNumberError).Cluster, name)
+		}
 	}
 }
 
@@ -292,6 +381,8 @@ func FuzzFromRecord(f *testing.F) {
 		e := fromRecord(t, logs, plog.SeverityNumberError)
 		assert.NotEmpty(t, e.InvolvedObject.Kind)
 		assert.NotEmpty(t, e.InvolvedObject.Name)
+		assert.NotEmpty(t, e.Message)
+		assert.GreaterOrEqual(t, e.Time().Year(), 1970)
 		if eventName != EventName {
 			assert.Contains(t, []string{SeverityTrace, SeverityInfo, SeverityError}, e.Severity)
 			assert.NotEmpty(t, e.InvolvedObject.APIVersion)
@@ -319,7 +410,9 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, err)
 		again, err := Parse(sent)
 		require.NoError(t, err)
-		assert.Equal(t, e, again)
+		whole := e
+		whole.Timestamp = NewTime(e.Timestamp.Truncate(time.Second))
+		assert.Equal(t, whole, again)
 		assertLossless(t, e)
 	})
 }

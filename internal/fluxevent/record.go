@@ -1,11 +1,13 @@
 package fluxevent
 
 import (
-	"strings"
+	"math"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/xpdata"
 )
 
 // EventName marks the log records that the receiver made.
@@ -25,6 +27,8 @@ const (
 	attrInstance        = "service.instance.id"
 	attrReason          = "k8s.event.reason"
 	attrAction          = "k8s.event.action"
+	attrCluster         = "k8s.cluster.name"
+	attrRecordUID       = "log.record.uid"
 
 	prefixRelated  = "flux.related_object."
 	prefixMetadata = "flux.event.metadata."
@@ -33,11 +37,36 @@ const (
 
 // ToLogs makes the log record of an event that arrived at the given moment.
 func ToLogs(e *Event, observed time.Time) plog.Logs {
+	var few [16]string
+	return toLogs(e, observed, sortedKeys(few[:0], e.Metadata), "")
+}
+
+// ToLogsWithUID makes the same record as ToLogs, and adds its UID.
+func ToLogsWithUID(e *Event, observed time.Time) plog.Logs {
+	var few [16]string
+	keys := sortedKeys(few[:0], e.Metadata)
+	return toLogs(e, observed, keys, uidOf(e, observed, keys))
+}
+
+// sortedKeys appends the keys of a map to an empty slice.
+func sortedKeys(keys []string, m map[string]string) []string {
+	keys = slices.Grow(keys, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// toLogs adds the metadata in the order of its keys, so that an event always
+// makes the same record.
+func toLogs(e *Event, observed time.Time, keys []string, uid string) plog.Logs {
 	logs := plog.NewLogs()
 	resourceLogs := logs.ResourceLogs().AppendEmpty()
 	resource := resourceLogs.Resource().Attributes()
-	resource.EnsureCapacity(9)
-	object := e.InvolvedObject
+	resource.EnsureCapacity(10)
+	object := &e.InvolvedObject
+	put(resource, attrCluster, e.Cluster)
 	put(resource, attrKind, object.Kind)
 	put(resource, attrName, object.Name)
 	put(resource, attrUID, object.UID)
@@ -57,24 +86,38 @@ func ToLogs(e *Event, observed time.Time) plog.Logs {
 	record.SetSeverityText(e.Severity)
 	record.SetSeverityNumber(severityNumber(e.Severity))
 	record.Body().SetStr(e.Message)
-
-	attributes := record.Attributes()
-	attributes.EnsureCapacity(len(e.Metadata) + 2)
-	put(attributes, attrReason, e.Reason)
-	put(attributes, attrAction, e.Action)
-	if related := e.RelatedObject; related != nil {
-		put(attributes, prefixRelated+"kind", related.Kind)
-		put(attributes, prefixRelated+"namespace", related.Namespace)
-		put(attributes, prefixRelated+"name", related.Name)
-		put(attributes, prefixRelated+"uid", related.UID)
-		put(attributes, prefixRelated+"api_version", related.APIVersion)
-		put(attributes, prefixRelated+"resource_version", related.ResourceVersion)
-		put(attributes, prefixRelated+"field_path", related.FieldPath)
-	}
-	for key, value := range e.Metadata {
-		attributes.PutStr(prefixMetadata+key, value)
-	}
+	putAll(record.Attributes(), e, keys, uid)
 	return logs
+}
+
+// putAll sets the attributes of a record. pcommon.Map's own methods search all
+// keys before they add one; the builder does not, and these keys differ.
+func putAll(attributes pcommon.Map, e *Event, keys []string, uid string) {
+	b := &xpdata.MapBuilder{}
+	b.EnsureCapacity(len(keys) + 3)
+	add(b, attrRecordUID, uid)
+	add(b, attrReason, e.Reason)
+	add(b, attrAction, e.Action)
+	if related := e.RelatedObject; related != nil {
+		add(b, prefixRelated+"kind", related.Kind)
+		add(b, prefixRelated+"namespace", related.Namespace)
+		add(b, prefixRelated+"name", related.Name)
+		add(b, prefixRelated+"uid", related.UID)
+		add(b, prefixRelated+"api_version", related.APIVersion)
+		add(b, prefixRelated+"resource_version", related.ResourceVersion)
+		add(b, prefixRelated+"field_path", related.FieldPath)
+	}
+	for _, key := range keys {
+		b.AppendEmpty(prefixMetadata + key).SetStr(e.Metadata[key])
+	}
+	b.UnsafeIntoMap(attributes)
+}
+
+// add leaves empty values out, as put does.
+func add(b *xpdata.MapBuilder, key, value string) {
+	if value != "" {
+		b.AppendEmpty(key).SetStr(value)
+	}
 }
 
 // put leaves empty values out: an absent field and an empty one are the same
@@ -98,16 +141,20 @@ func severityNumber(severity string) plog.SeverityNumber {
 
 // FromRecord reads an event out of a log record: exactly the one that ToLogs
 // was given, or, of a record from elsewhere, the nearest thing to an event.
-// Such a record is an error from the severity number errorFrom on.
+// Such a record is an error from the severity number errorFrom on. A record
+// without any time gets the current one as its time of arrival.
 func FromRecord(resource pcommon.Resource, record plog.LogRecord, errorFrom plog.SeverityNumber) *Event {
 	f := &fields{foreign: record.EventName() != EventName}
 	resource.Attributes().Range(f.read)
 	record.Attributes().Range(f.read) // read last: the record's own wins
 
 	e := &f.event
-	e.Message = record.Body().AsString()
+	e.Message = textOf(record.Body())
 	e.Timestamp = NewTime(asTime(record.Timestamp()))
 	e.Observed = asTime(record.ObservedTimestamp())
+	if e.Observed.IsZero() && e.Timestamp.IsZero() {
+		e.Observed = time.Now().UTC()
+	}
 	if f.related != (Object{}) {
 		e.RelatedObject = &f.related
 	}
@@ -134,8 +181,10 @@ func ObjectOf(resource pcommon.Resource, record plog.LogRecord) Object {
 	return f.event.InvolvedObject
 }
 
+// asTime is the zero time for an unknown moment, and for one past the range of
+// time.Time's nanoseconds, which would read as one before 1970.
 func asTime(t pcommon.Timestamp) time.Time {
-	if t == 0 {
+	if t == 0 || t > math.MaxInt64 {
 		return time.Time{}
 	}
 	return t.AsTime()
@@ -148,33 +197,4 @@ func firstOf(values ...string) string {
 		}
 	}
 	return ""
-}
-
-// severity maps the number; a record without one is judged by its text.
-func severity(record plog.LogRecord, errorFrom plog.SeverityNumber) string {
-	number := record.SeverityNumber()
-	if number == plog.SeverityNumberUnspecified {
-		number = numberOf(record.SeverityText())
-	}
-	switch {
-	case number >= errorFrom:
-		return SeverityError
-	case number < plog.SeverityNumberInfo:
-		return SeverityTrace
-	default:
-		return SeverityInfo
-	}
-}
-
-func numberOf(text string) plog.SeverityNumber {
-	switch strings.ToLower(text) {
-	case "trace", "debug":
-		return plog.SeverityNumberTrace
-	case "warn", "warning":
-		return plog.SeverityNumberWarn
-	case "error", "fatal", "critical":
-		return plog.SeverityNumberError
-	default:
-		return plog.SeverityNumberInfo
-	}
 }

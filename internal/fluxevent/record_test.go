@@ -28,15 +28,17 @@ func TestToLogs(t *testing.T) {
 			Kind: "GitRepository", Namespace: "flux-system", Name: "source", UID: "9e1f", APIVersion: "source.toolkit.fluxcd.io/v1",
 			ResourceVersion: "12", FieldPath: "spec.url",
 		},
-		Severity: "error", Timestamp: NewTime(time.Unix(1700000000, 0)), Message: "failed", Reason: "ValidationFailed", Action: "Reconciling",
+		Severity: "error", Timestamp: NewTime(time.Unix(1700000000, 987654321)), Message: "failed", Reason: "ValidationFailed", Action: "Reconciling",
 		Metadata:            map[string]string{"kustomize.toolkit.fluxcd.io/revision": "main@sha1:731f", "Key.Unchanged/Ünïcode": ""},
 		ReportingController: "kustomize-controller", ReportingInstance: "kustomize-controller-8bhrp",
+		Cluster: "prod-eu",
 	}
 	logs := ToLogs(&e, arrival)
 	require.Equal(t, 1, logs.LogRecordCount())
 	resource, record := only(logs)
 
 	assert.Equal(t, map[string]any{
+		"k8s.cluster.name":            "prod-eu",
 		"k8s.object.kind":             "Kustomization",
 		"k8s.object.name":             "webapp",
 		"k8s.object.uid":              "7d0cdc51",
@@ -65,7 +67,7 @@ func TestToLogs(t *testing.T) {
 	assert.Equal(t, "failed", record.Body().Str())
 	assert.Equal(t, "error", record.SeverityText())
 	assert.Equal(t, plog.SeverityNumber(17), record.SeverityNumber())
-	assert.Equal(t, pcommon.Timestamp(1700000000_000000000), record.Timestamp())
+	assert.Equal(t, pcommon.Timestamp(1700000000_987654321), record.Timestamp())
 	assert.Equal(t, pcommon.NewTimestampFromTime(arrival), record.ObservedTimestamp())
 }
 
@@ -103,44 +105,49 @@ func TestEventsAreLossless(t *testing.T) {
 }
 
 func FuzzRecordRoundTrip(f *testing.F) {
-	f.Add("Kustomization", "webapp", "apps", "kustomize.toolkit.fluxcd.io/v1", "error", "failed", "ValidationFailed", "k/revision", "main@sha1:7", int64(1700000000))
-	f.Add("K", "n", "", "", "", "", "", "", "", int64(0))
-	f.Add("k8s.object.kind", "flux.event", "k8s.", "v1", "info", "{}", "null", "flux.event.metadata.", "event.toolkit.fluxcd.io/", int64(-1))
-	f.Fuzz(func(t *testing.T, kind, name, namespace, version, severity, message, reason, key, value string, seconds int64) {
+	f.Add("Kustomization", "webapp", "apps", "kustomize.toolkit.fluxcd.io/v1", "error", "failed", "ValidationFailed", "k/revision", "main@sha1:7", "prod-eu", int64(1700000000_123456789))
+	f.Add("K", "n", "", "", "", "", "", "", "", "", int64(0))
+	f.Add("k8s.object.kind", "flux.event", "k8s.", "v1", "info", "{}", "null", "flux.event.metadata.", "event.toolkit.fluxcd.io/", "k8s.cluster.name", int64(-1))
+	f.Fuzz(func(t *testing.T, kind, name, namespace, version, severity, message, reason, key, value, cluster string, nanoseconds int64) {
 		if kind == "" || name == "" {
 			t.Skip("not an event")
 		}
 		e := Event{
 			InvolvedObject: Object{Kind: kind, Name: name, Namespace: namespace, APIVersion: version, UID: key, ResourceVersion: value, FieldPath: reason},
 			Severity:       severity, Message: message, Reason: reason, Action: value, ReportingController: namespace, ReportingInstance: message,
-			Metadata: map[string]string{key: value, value: key},
+			Metadata: map[string]string{key: value, value: key}, Cluster: cluster,
 		}
 		if related := (Object{Kind: value, Name: key, Namespace: message}); related != (Object{}) {
 			e.RelatedObject = &related
 		}
-		if at := time.Unix(seconds, 0); seconds != 0 && !at.Before(earliest) && !at.After(latest) {
+		if at := time.Unix(0, nanoseconds); !at.Before(earliest) && !at.After(latest) {
 			e.Timestamp = NewTime(at)
 		}
 		assertLossless(t, e)
 	})
 }
 
-// assertLossless sends an event through a record, and that through OTLP.
+// assertLossless sends an event through a record, and that through OTLP, with
+// and without a UID.
 func assertLossless(t *testing.T, e Event) bool {
 	t.Helper()
 	metadata := maps.Clone(e.Metadata)
-	logs := ToLogs(&e, arrival)
 	want := e
 	want.Observed = arrival
-	ok := assert.Equal(t, &want, FromRecord(first(logs)))
-	ok = assert.Equal(t, e.InvolvedObject, objectOf(logs)) && ok
-	ok = assert.Equal(t, metadata, e.Metadata, "the event is left as it was") && ok
+	ok := true
+	for name, logs := range map[string]plog.Logs{"plain": ToLogs(&e, arrival), "with a UID": ToLogsWithUID(&e, arrival)} {
+		ok = assert.Equal(t, &want, FromRecord(first(logs)), name) && ok
+		ok = assert.Equal(t, e.InvolvedObject, objectOf(logs), name) && ok
+		ok = assert.Equal(t, metadata, e.Metadata, "the event is left as it was") && ok
 
-	bytes, err := (&plog.ProtoMarshaler{}).MarshalLogs(logs)
-	require.NoError(t, err)
-	arrived, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(bytes)
-	require.NoError(t, err)
-	return assert.Equal(t, &want, FromRecord(first(arrived)), "through OTLP") && ok
+		bytes, err := (&plog.ProtoMarshaler{}).MarshalLogs(logs)
+		require.NoError(t, err)
+		arrived, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(bytes)
+		require.NoError(t, err)
+		ok = assert.Equal(t, &want, FromRecord(first(arrived)), "%s, through OTLP", name) && ok
+		ok = assert.Equal(t, uidIn(logs), uidIn(arrived)) && ok
+	}
+	return ok
 }
 
 func only(logs plog.Logs) (pcommon.Resource, plog.LogRecord) {
@@ -152,6 +159,11 @@ func only(logs plog.Logs) (pcommon.Resource, plog.LogRecord) {
 func first(logs plog.Logs) (pcommon.Resource, plog.LogRecord, plog.SeverityNumber) {
 	resource, record := only(logs)
 	return resource, record, plog.SeverityNumberError
+}
+
+func uidIn(logs plog.Logs) string {
+	_, record := only(logs)
+	return RecordUID(record)
 }
 
 func objectOf(logs plog.Logs) Object { return ObjectOf(only(logs)) }
@@ -175,7 +187,7 @@ func (randomEvent) Generate(r *rand.Rand, size int) reflect.Value {
 	}
 	e := Event{
 		InvolvedObject: object(), Severity: text(), Message: text(), Reason: text(), Action: text(),
-		ReportingController: text(), ReportingInstance: text(),
+		ReportingController: text(), ReportingInstance: text(), Cluster: text(),
 	}
 	e.InvolvedObject.Kind += "K"
 	e.InvolvedObject.Name += "n"
@@ -183,7 +195,7 @@ func (randomEvent) Generate(r *rand.Rand, size int) reflect.Value {
 		e.RelatedObject = &related
 	}
 	if r.Intn(4) > 0 {
-		e.Timestamp = NewTime(time.Unix(1+r.Int63n(latest.Unix()), 0))
+		e.Timestamp = NewTime(time.Unix(1+r.Int63n(latest.Unix()-1), r.Int63n(1e9)))
 	}
 	for range r.Intn(min(size, 8) + 1) {
 		if e.Metadata == nil {

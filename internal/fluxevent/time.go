@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Time is a moment as Flux writes it: UTC, RFC 3339, whole seconds; null when
-// it is not known.
+// Time is a moment in UTC with its nanoseconds; zero when it is not known. Its
+// JSON is the one that Flux writes: RFC 3339 in whole seconds, or null.
 type Time struct{ time.Time }
 
 // The moments that a log record can hold: its clock counts nanoseconds from
@@ -19,12 +19,12 @@ var (
 
 var errTime = errors.New("timestamp is not a time in RFC 3339 between 1970 and 2262, such as 2026-03-02T01:07:13Z")
 
-// NewTime is t as Flux would write it.
+// NewTime is t in UTC, with its nanoseconds and without a monotonic clock.
 func NewTime(t time.Time) Time {
 	if t.IsZero() {
 		return Time{}
 	}
-	return Time{t.UTC().Truncate(time.Second)}
+	return Time{t.UTC().Round(0)}
 }
 
 // MarshalJSON implements json.Marshaler.

@@ -39,10 +39,31 @@ func TestTimestamp(t *testing.T) {
 	}{
 		"both":    {fluxevent.Event{Timestamp: fluxevent.NewTime(happened), Observed: arrived}, pcommon.NewTimestampFromTime(happened)},
 		"arrival": {fluxevent.Event{Observed: arrived}, pcommon.NewTimestampFromTime(arrived)},
+		"future":  {fluxevent.Event{Timestamp: fluxevent.NewTime(arrived.Add(1)), Observed: arrived}, pcommon.NewTimestampFromTime(arrived)},
+		"nanoseconds": {
+			fluxevent.Event{Timestamp: fluxevent.NewTime(happened.Add(7)), Observed: arrived}, pcommon.NewTimestampFromTime(happened.Add(7)),
+		},
 		"neither": {fluxevent.Event{}, 0},
 	} {
 		assert.Equal(t, c.want, fluxtrace.Timestamp(&notify.Notification{Event: c.event}), name)
 	}
+}
+
+// The same event is the same span, also when it arrives twice and its sender's
+// clock is ahead.
+func TestSpanIDIgnoresTheArrival(t *testing.T) {
+	t.Parallel()
+	id := func(happened, arrived int64) pcommon.SpanID {
+		e := fluxevent.Event{Observed: time.Unix(arrived, 0)}
+		if happened != 0 {
+			e.Timestamp = fluxevent.NewTime(time.Unix(happened, 0))
+		}
+		return fluxtrace.SpanID(pcommon.TraceID{}, &notify.Notification{Event: e})
+	}
+	assert.Equal(t, id(1000, 1), id(1000, 2), "in the future")
+	assert.Equal(t, id(1000, 2000), id(1000, 3000), "in the past")
+	assert.NotEqual(t, id(1000, 1), id(1001, 1))
+	assert.NotEqual(t, id(0, 1), id(0, 2), "without a time of its own")
 }
 
 func TestFill(t *testing.T) {

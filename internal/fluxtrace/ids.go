@@ -40,8 +40,17 @@ func SpanID(trace pcommon.TraceID, n *notify.Notification) pcommon.SpanID {
 	// writes: there is nothing in it that could not be written.
 	body, _ := json.Marshal(&n.Event)
 	write(h, string(body))
-	_ = binary.Write(h, binary.BigEndian, uint64(Timestamp(n)))
+	_ = binary.Write(h, binary.BigEndian, uint64(identifying(n)))
 	return spanID(h)
+}
+
+// identifying is the time that identifies an event: its own, also where that is
+// in the future and Timestamp is the one of its arrival.
+func identifying(n *notify.Notification) pcommon.Timestamp {
+	if at := n.Event.Timestamp; !at.IsZero() {
+		return pcommon.NewTimestampFromTime(at.Time)
+	}
+	return Timestamp(n)
 }
 
 // write puts a length before the part, so that no two lists of parts look the

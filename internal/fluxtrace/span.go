@@ -76,8 +76,8 @@ func own(key string) bool {
 	return false
 }
 
-// Timestamp is when an event happened, or arrived when it does not say; 0 when
-// that is not known either.
+// Timestamp is when an event happened, or when it arrived if its own time is
+// unknown or in the future; 0 when neither is known.
 func Timestamp(n *notify.Notification) pcommon.Timestamp {
 	t := n.Time()
 	if t.IsZero() {

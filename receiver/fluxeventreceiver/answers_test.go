@@ -1,6 +1,7 @@
 package fluxeventreceiver
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/receiver/receivertest"
@@ -132,8 +134,88 @@ func TestBadInputIsNotLogged(t *testing.T) {
 		assert.Equal(t, status, got.status)
 	}
 	assert.Equal(t, http.StatusBadRequest, s.post(t, "x", "Content-Encoding", "gzip").status)
-	above := s.logs.Filter(func(e observer.LoggedEntry) bool { return e.Level > zap.DebugLevel })
+	above := s.logs.Filter(func(e observer.LoggedEntry) bool { return e.Level > zap.DebugLevel && e.Message != startMessage })
 	assert.Empty(t, above.All())
+}
+
+const startMessage = "Receiving Flux events"
+
+func TestStartIsLogged(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   map[string]any
+	}{
+		"defaults": {func(*Config) {}, map[string]any{
+			"path": "/", "scheme": "http", "signature_required": false, "deduplication_interval": 5 * time.Minute,
+		}},
+		"a cluster": {func(c *Config) { c.Cluster = "prod-eu"; keys("s3cr3t")(c); noDeduplication(c) }, map[string]any{
+			"path": "/", "scheme": "http", "signature_required": true, "deduplication_interval": time.Duration(0), "cluster": "prod-eu",
+		}},
+		"clusters": {func(c *Config) {
+			c.Path = "/events/{cluster}"
+			c.Signature.ClusterKeys = map[string][]configopaque.String{"b": opaque("s3cr3t"), "a": opaque("s3cr3t")}
+		}, map[string]any{
+			"path": "/events/{cluster}", "scheme": "http", "signature_required": false,
+			"signature_required_for_clusters": []any{"a", "b"}, "deduplication_interval": 5 * time.Minute,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, consumertest.NewNop(), c.change)
+			require.Equal(t, 1, s.logs.Len())
+			line := s.logs.All()[0]
+			assert.Equal(t, zap.InfoLevel, line.Level)
+			assert.Equal(t, startMessage, line.Message)
+			c.want["endpoint"] = strings.TrimPrefix(s.url, "http://")
+			assert.Equal(t, c.want, line.ContextMap())
+		})
+	}
+}
+
+func TestUID(t *testing.T) {
+	t.Parallel()
+	uids := func(changes ...func(*Config)) []string {
+		sink := new(consumertest.LogsSink)
+		s := start(t, sink, changes...)
+		for i := range 2 {
+			require.Equal(t, http.StatusAccepted, s.post(t, body(i)).status)
+		}
+		var uids []string
+		for _, logs := range sink.AllLogs() {
+			resourceLogs := logs.ResourceLogs().At(0)
+			record := resourceLogs.ScopeLogs().At(0).LogRecords().At(0)
+			uids = append(uids, fluxevent.RecordUID(record))
+			assert.Empty(t, fluxevent.FromRecord(resourceLogs.Resource(), record, plog.SeverityNumberError).Metadata)
+		}
+		return uids
+	}
+	first := uids()
+	assert.NotEmpty(t, first[0])
+	assert.NotEqual(t, first[0], first[1])
+	assert.Equal(t, first, uids(), "after a restart too")
+	assert.NotEqual(t, first, uids(func(c *Config) { c.Cluster = "eu" }))
+	assert.Equal(t, []string{"", ""}, uids(noDeduplication))
+}
+
+func TestTooMuchMetadata(t *testing.T) {
+	t.Parallel()
+	sink := new(consumertest.LogsSink)
+	s := start(t, sink, noDeduplication)
+	assert.Equal(t, http.StatusAccepted, s.post(t, withKeys(1000)).status)
+	for _, keys := range []int{1001, 60_000} {
+		assertLine(t, http.StatusBadRequest, "not an event: metadata has more than 1000 keys", s.post(t, withKeys(keys)))
+	}
+	assert.Equal(t, 1, sink.LogRecordCount())
+}
+
+// withKeys is an event with so many metadata keys.
+func withKeys(keys int) string {
+	var metadata strings.Builder
+	for i := range keys {
+		fmt.Fprintf(&metadata, `,"kustomize.toolkit.fluxcd.io/%06d":"v"`, i)
+	}
+	return strings.TrimSuffix(body(1), "}") + `,"metadata":{` + metadata.String()[1:] + "}}"
 }
 
 func TestPortTaken(t *testing.T) {

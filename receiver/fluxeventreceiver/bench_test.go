@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,7 @@ func BenchmarkHandler(b *testing.B) {
 		{"plain", noDeduplication, false, http.StatusAccepted},
 		{"signed", func(c *Config) { noDeduplication(c); keys("key")(c) }, false, http.StatusAccepted},
 		{"deduplicated", func(*Config) {}, true, http.StatusAccepted},
+		{"large", func(*Config) {}, true, http.StatusAccepted}, // 1,000 metadata keys
 		{"duplicate", func(*Config) {}, false, http.StatusTooManyRequests},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
@@ -40,6 +42,10 @@ func BenchmarkHandler(b *testing.B) {
 			bench.change(config)
 			r, err := newReceiver(receivertest.NewNopSettings(typ), config, consumertest.NewNop())
 			require.NoError(b, err)
+			event := event
+			if bench.name == "large" {
+				event = strings.Replace(withKeys(1000), "event 1", "validation error", 1)
+			}
 			body := []byte(event)
 			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, "/", nil)
 			require.NoError(b, err)

@@ -2,6 +2,7 @@ package fluxeventreceiver
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,12 @@ func TestLoadConfig(t *testing.T) {
 		},
 		"no_deduplication": func(c *Config) { c.Deduplication = DeduplicationConfig{} },
 		"signed":           keys("only"),
+		"one_cluster":      func(c *Config) { c.Cluster = "prod-eu.1_A" },
+		"clusters": func(c *Config) {
+			c.Path = "/events/{cluster}"
+			c.Signature.ClusterKeys = map[string][]configopaque.String{"prod-eu": opaque("first", "second"), "prod.us": opaque("third")}
+			required(true)(c)
+		},
 	}
 	sections, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
 	require.NoError(t, err)
@@ -78,7 +85,7 @@ func TestLoadConfig(t *testing.T) {
 
 func TestUnknownKeysAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"key", "signature::key", "deduplication::ttl"} {
+	for _, key := range []string{"key", "signature::key", "clusters", "deduplication::ttl"} {
 		given := confmap.New()
 		require.NoError(t, given.Merge(confmap.NewFromStringMap(map[string]any{key: "x"})))
 		require.Error(t, given.Unmarshal(NewFactory().CreateDefaultConfig()), key)
@@ -95,6 +102,7 @@ func TestRequired(t *testing.T) {
 	assert.False(t, c.Signature.required())
 	required(true)(&c)
 	assert.True(t, c.Signature.required())
+	assert.False(t, (&SignatureConfig{ClusterKeys: map[string][]configopaque.String{"eu": opaque("key")}}).required(), "they are for their clusters only")
 }
 
 func TestValidate(t *testing.T) {
@@ -123,6 +131,48 @@ func TestValidate(t *testing.T) {
 		"a space": {
 			func(c *Config) { c.HealthPath = "/health z" },
 			`health_path: "/health z" is not a path such as /events`,
+		},
+		"another placeholder": {
+			func(c *Config) { c.Path = "/{namespace}" },
+			`path: "/{namespace}": the only placeholder is {cluster}, as the last segment of path: /events/{cluster}`,
+		},
+		"a placeholder in the middle": {
+			func(c *Config) { c.Path = "/{cluster}/events" },
+			`path: "/{cluster}/events": the only placeholder is {cluster}, as the last segment of path: /events/{cluster}`,
+		},
+		"a placeholder in a segment": {
+			func(c *Config) { c.Path = "/x-{cluster}" },
+			`path: "/x-{cluster}": the only placeholder is {cluster}, as the last segment of path: /events/{cluster}`,
+		},
+		"two placeholders": {
+			func(c *Config) { c.Path = "/{cluster}/{cluster}" },
+			`path: "/{cluster}/{cluster}": the only placeholder is {cluster}, as the last segment of path: /events/{cluster}`,
+		},
+		"a placeholder alone": {func(c *Config) { c.Path = "{cluster}" }, `path: "{cluster}" is not a path such as /events`},
+		"a health path with a placeholder": {
+			func(c *Config) { c.HealthPath = "/healthz/{cluster}" },
+			`health_path: "/healthz/{cluster}": the only placeholder is {cluster}, as the last segment of path: /events/{cluster}`,
+		},
+		"a bad cluster": {func(c *Config) { c.Cluster = "prod eu" }, `cluster: "prod eu" is not a name of 1 to 253 of A-Za-z0-9._-`},
+		"a long cluster": {
+			func(c *Config) { c.Cluster = strings.Repeat("x", 254) },
+			`cluster: "` + strings.Repeat("x", 254) + `" is not a name of 1 to 253 of A-Za-z0-9._-`,
+		},
+		"an empty key of a cluster": {
+			clusterKeys("prod-eu", "s3cr3t", ""),
+			"signature: cluster_keys::prod-eu::1: is empty, so anybody could sign; set it, or remove it",
+		},
+		"no key of a cluster": {
+			clusterKeys("prod-eu"),
+			"signature: cluster_keys::prod-eu: must have at least one key; remove it to verify this cluster with keys",
+		},
+		"keys of a bad cluster": {
+			clusterKeys("prod/eu", "s3cr3t"),
+			`signature: cluster_keys::prod/eu: "prod/eu" is not a name of a cluster, which is 1 to 253 of A-Za-z0-9._-`,
+		},
+		"keys of no cluster": {
+			clusterKeys("", "s3cr3t"),
+			`signature: cluster_keys::: "" is not a name of a cluster, which is 1 to 253 of A-Za-z0-9._-`,
 		},
 		"the same paths": {
 			func(c *Config) { c.HealthPath = "/" },
@@ -160,6 +210,9 @@ func TestValidate(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Config){
 		"not required without keys":        required(false),
+		"required with keys of a cluster":  func(c *Config) { clusterKeys("eu", "a")(c); required(true)(c) },
+		"the longest name of a cluster":    func(c *Config) { c.Cluster = strings.Repeat("x", 253) },
+		"a cluster at the root":            func(c *Config) { c.Path = "/{cluster}" },
 		"required with keys":               func(c *Config) { keys("a", "b")(c); required(true)(c) },
 		"no entries without deduplication": func(c *Config) { c.Deduplication = DeduplicationConfig{} },
 	} {

@@ -3,7 +3,6 @@ package fluxeventreceiver
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 // known remembers which events were accepted lately.
 //
-// Two events are the same if object, severity, reason, message, revisions and
+// Two events are the same if cluster, object, severity, reason, message, revisions and
 // token are. A change of an object's severity forgets its earlier events: a
 // relapse is news, while errors that alternate stay one of each.
 //
@@ -213,11 +212,12 @@ func (r *ring) pop() (place uint64, s slot) {
 // entryOf hashes what makes an object, and what makes an event of it. Every
 // part is preceded by its length, so that no two lists of parts look the same.
 func entryOf(e *fluxevent.Event) *entry {
-	group := e.InvolvedObject.Group()
+	o := &e.InvolvedObject
+	group := o.Group()
 	buf := make([]byte, 0, 512)
-	buf = appendParts(buf, e.InvolvedObject.Kind, e.InvolvedObject.Namespace, e.InvolvedObject.Name, group)
+	buf = fluxevent.AppendParts(buf, e.Cluster, o.UID, o.Kind, o.Namespace, o.Name, group)
 	fresh := &entry{object: sum(buf), severity: sum([]byte(e.Severity))}
-	buf = appendParts(buf, e.Severity, e.Reason, e.Message,
+	buf = fluxevent.AppendParts(buf, e.Severity, e.Reason, e.Message,
 		own(e, group, "originRevision"), own(e, group, "revision"), own(e, group, "token"))
 	fresh.key = sum(buf)
 	return fresh
@@ -240,12 +240,4 @@ func own(e *fluxevent.Event, group, name string) string {
 func sum(b []byte) digest {
 	s := sha256.Sum256(b)
 	return digest(s[:16])
-}
-
-func appendParts(buf []byte, parts ...string) []byte {
-	for _, part := range parts {
-		buf = binary.AppendUvarint(buf, uint64(len(part)))
-		buf = append(buf, part...)
-	}
-	return buf
 }

@@ -88,7 +88,8 @@ func TestWhatMakesAnEvent(t *testing.T) {
 		"origin revision":  {func(e *fluxevent.Event) { e.Metadata[group+"/originRevision"] = "p" }, true},
 		"token":            {func(e *fluxevent.Event) { e.Metadata[group+"/token"] = "u" }, true},
 		"API version":      {func(e *fluxevent.Event) { e.InvolvedObject.APIVersion = group + "/v2" }, false},
-		"uid":              {func(e *fluxevent.Event) { e.InvolvedObject.UID = "x" }, false},
+		"uid":              {func(e *fluxevent.Event) { e.InvolvedObject.UID = "x" }, true},
+		"cluster":          {func(e *fluxevent.Event) { e.Cluster = "x" }, true},
 		"resource version": {func(e *fluxevent.Event) { e.InvolvedObject.ResourceVersion = "4712" }, false},
 		"field path":       {func(e *fluxevent.Event) { e.InvolvedObject.FieldPath = "spec" }, false},
 		"time":             {func(e *fluxevent.Event) { e.Timestamp = fluxevent.NewTime(time.Unix(1, 0)) }, false},
@@ -135,6 +136,9 @@ func TestPartsAreNotConfused(t *testing.T) {
 		{InvolvedObject: object("Kns", "", "n", group+"/v1"), Message: "mx"},
 		{InvolvedObject: object("K", "ns", "n"+group, "v1"), Message: "mx"},
 		{InvolvedObject: object("K", "ns", "n", "v1"), Message: "mx"},
+		{InvolvedObject: object("K", "ns", "n", "v1"), Message: "mx", Cluster: "K"},
+		{InvolvedObject: fluxevent.Object{UID: "K", Kind: "K", Namespace: "ns", Name: "n"}, Message: "mx"},
+		{InvolvedObject: fluxevent.Object{Kind: "K", Namespace: "ns", Name: "n"}, Message: "mx", Cluster: "KK"},
 	}
 	for _, wanted := range []bool{true, false} {
 		for i, e := range events {
@@ -192,6 +196,23 @@ func TestRelapseOfAnotherObject(t *testing.T) {
 	assert.True(t, m.passes(t, event("info", "A")))
 	assert.True(t, m.passes(t, other))
 	assert.False(t, m.passes(t, event("info", "A")), "what befalls others is no news of this one")
+}
+
+// Clusters share names, and a new object may have the name of an old one.
+func TestRelapseOfANamesake(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*fluxevent.Event){
+		"in another cluster": func(e *fluxevent.Event) { e.Cluster = "us" },
+		"with another uid":   func(e *fluxevent.Event) { e.InvolvedObject.UID = "other" },
+	} {
+		m := newMemory(time.Minute, 100)
+		namesake := event("error", "B")
+		change(&namesake)
+		assert.True(t, m.passes(t, event("info", "A")), name)
+		assert.True(t, m.passes(t, namesake), name)
+		assert.False(t, m.passes(t, event("info", "A")), "%s: its severity is its own", name)
+		assert.False(t, m.passes(t, namesake), name)
+	}
 }
 
 func TestRefusedIsNotRemembered(t *testing.T) {

@@ -27,7 +27,7 @@ func FuzzSignature(f *testing.F) {
 		if second != "" {
 			header.Add(signatureHeader, second)
 		}
-		err := v.verify(header, body)
+		err := v.verify(header, body, "")
 		assert.Equal(t, right, err == nil, "%q %q", first, second)
 		if err != nil && first != "" {
 			assert.Contains(t, []error{errBadSignature, errUnsigned}, err, "the answer depends on the header")

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -75,22 +76,42 @@ func (r *eventReceiver) newServer(ctx context.Context, host component.Host) (*ht
 }
 
 func (r *eventReceiver) serve(w http.ResponseWriter, req *http.Request) {
-	switch req.URL.Path {
-	case r.config.HealthPath:
+	if req.URL.Path == r.config.HealthPath {
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
 			notAllowed(w, "GET, HEAD")
 			return
 		}
 		answer(w, http.StatusOK, "ok")
-	case r.config.Path:
-		if req.Method != http.MethodPost {
-			notAllowed(w, "POST")
-			return
-		}
-		r.post(w, req)
-	default:
-		answer(w, http.StatusNotFound, "not found: events are posted to "+r.config.Path)
+		return
 	}
+	cluster, found := r.clusterOf(req.URL.Path)
+	switch {
+	case !found:
+		answer(w, http.StatusNotFound, r.notFound())
+	case req.Method != http.MethodPost:
+		notAllowed(w, "POST")
+	default:
+		r.post(w, req, cluster)
+	}
+}
+
+// clusterOf is the cluster of what is posted to a path, empty where that does
+// not say. found is false for a path to which events are not posted.
+func (r *eventReceiver) clusterOf(path string) (cluster string, found bool) {
+	parent, variable := r.config.clusterPath()
+	if !variable {
+		return r.config.Cluster, path == parent
+	}
+	cluster, found = strings.CutPrefix(path, parent)
+	return cluster, found && validCluster(cluster)
+}
+
+func (r *eventReceiver) notFound() string {
+	line := "not found: events are posted to " + r.config.Path
+	if _, variable := r.config.clusterPath(); variable {
+		line += ", where " + clusterVariable + " is " + clusterName
+	}
+	return line
 }
 
 func notAllowed(w http.ResponseWriter, allowed string) {
@@ -103,7 +124,7 @@ func answer(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text.Printable(line)+"\n")
+	_, _ = io.WriteString(w, text.Printable(line)+"\n") //nolint:gosec // plain text, which nosniff makes browsers respect
 }
 
 // buffers holds what bodies are read into; nothing of an event refers to them.
@@ -112,7 +133,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // maxPooled is the largest buffer that is kept, in bytes.
 const maxPooled = 64 << 10
 
-func (r *eventReceiver) post(w http.ResponseWriter, req *http.Request) {
+func (r *eventReceiver) post(w http.ResponseWriter, req *http.Request, cluster string) {
 	ctx := req.Context()
 	buffer := buffers.Get().(*bytes.Buffer)
 	buffer.Reset()
@@ -125,16 +146,34 @@ func (r *eventReceiver) post(w http.ResponseWriter, req *http.Request) {
 		r.refuseBody(ctx, w, err)
 		return
 	}
-	if err := r.verifier.verify(req.Header, buffer.Bytes()); err != nil {
-		r.refuse(ctx, w, http.StatusUnauthorized, reasonSignature, err.Error())
+	event, ok := r.read(ctx, w, req.Header, buffer.Bytes(), cluster)
+	if !ok {
 		return
 	}
-	event, err := fluxevent.Parse(buffer.Bytes())
+	r.take(ctx, w, event)
+}
+
+// read verifies and parses a body. ok is false where it has been refused.
+func (r *eventReceiver) read(ctx context.Context, w http.ResponseWriter, header http.Header, body []byte, cluster string) (_ *fluxevent.Event, ok bool) {
+	if err := r.verifier.before(header, body, cluster); err != nil {
+		r.refuse(ctx, w, http.StatusUnauthorized, reasonSignature, err.Error())
+		return nil, false
+	}
+	event, err := fluxevent.Parse(body)
 	if err != nil {
 		r.refuse(ctx, w, http.StatusBadRequest, reasonNotAnEvent, err.Error())
-		return
+		return nil, false
 	}
-	r.take(ctx, w, &event)
+	event.Cluster = cluster
+	if cluster != "" {
+		return &event, true
+	}
+	event.Cluster = strings.TrimSpace(event.Metadata[fluxevent.ClusterKey])
+	if err := r.verifier.verifyClaims(header, body, &event); err != nil {
+		r.refuse(ctx, w, http.StatusUnauthorized, reasonSignature, err.Error())
+		return nil, false
+	}
+	return &event, true
 }
 
 // take brings an event into the pipeline, unless it is known.
@@ -159,7 +198,7 @@ func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *
 		}
 	}()
 	op := r.obs.StartLogsOp(ctx)
-	err = r.next.ConsumeLogs(op, fluxevent.ToLogs(event, time.Now()))
+	err = r.next.ConsumeLogs(op, r.record(event))
 	r.obs.EndLogsOp(op, format, 1, err)
 	if err != nil {
 		r.refusePipeline(ctx, w, err)
@@ -169,6 +208,16 @@ func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *
 	r.known.accept(entry)
 	r.telemetry.ReceiverFluxEventAccepted.Add(ctx, 1)
 	w.WriteHeader(http.StatusAccepted)
+}
+
+// record makes the log record of an event that arrives now. Its UID makes
+// exporters ignore what a sender repeats, which is not wanted without
+// deduplication.
+func (r *eventReceiver) record(event *fluxevent.Event) plog.Logs {
+	if r.config.Deduplication.Interval == 0 {
+		return fluxevent.ToLogs(event, time.Now())
+	}
+	return fluxevent.ToLogsWithUID(event, time.Now())
 }
 
 // refusePipeline answers so that Flux's client does the right thing: it repeats

@@ -159,6 +159,20 @@ func opaque(keys ...string) []configopaque.String {
 	return hidden
 }
 
+// clusterKeys adds the keys of a cluster.
+func clusterKeys(cluster string, keys ...string) func(*Config) {
+	return func(c *Config) {
+		if c.Signature.ClusterKeys == nil {
+			c.Signature.ClusterKeys = map[string][]configopaque.String{}
+		}
+		c.Signature.ClusterKeys[cluster] = opaque(keys...)
+	}
+}
+
+func path(path string) func(*Config) { return func(c *Config) { c.Path = path } }
+
+func cluster(name string) func(*Config) { return func(c *Config) { c.Cluster = name } }
+
 func required(required bool) func(*Config) {
 	return func(c *Config) { c.Signature.Required = &required }
 }

@@ -26,7 +26,7 @@ type eventReceiver struct {
 	next      consumer.Logs
 	obs       *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
-	verifier  verifier
+	verifier  *verifier
 	known     *known
 
 	server  *http.Server
@@ -34,12 +34,8 @@ type eventReceiver struct {
 }
 
 func newReceiver(set receiver.Settings, config *Config, next consumer.Logs) (*eventReceiver, error) {
-	transport := "http"
-	if config.ServerConfig.TLS.HasValue() {
-		transport = "https"
-	}
 	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
-		ReceiverID: set.ID, Transport: transport, ReceiverCreateSettings: set,
+		ReceiverID: set.ID, Transport: config.scheme(), ReceiverCreateSettings: set,
 	})
 	if err != nil {
 		return nil, err
@@ -70,6 +66,7 @@ func (r *eventReceiver) Start(ctx context.Context, host component.Host) error {
 		return fmt.Errorf("endpoint %s: %w", r.config.ServerConfig.NetAddr.Endpoint, err)
 	}
 	r.server = server
+	r.set.Logger.Info("Receiving Flux events", r.config.summary(listener.Addr())...)
 	r.serving.Go(func() {
 		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(err))

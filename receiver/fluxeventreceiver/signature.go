@@ -8,7 +8,12 @@ import (
 	"errors"
 	"hash"
 	"net/http"
+	"slices"
 	"strings"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+
+	"github.com/fluxnotify/otelcol-flux/internal/fluxevent"
 )
 
 const signatureHeader = "X-Signature"
@@ -22,25 +27,84 @@ var (
 type verifier struct {
 	keys     [][]byte
 	required bool
+	clusters map[string][][]byte // the clusters with keys of their own
+	all      [][]byte
 }
 
-func newVerifier(c *SignatureConfig) verifier {
-	v := verifier{required: c.required()}
-	for _, key := range c.Keys {
-		v.keys = append(v.keys, []byte(key))
+func newVerifier(c *SignatureConfig) *verifier {
+	v := &verifier{required: c.required(), keys: bytesOf(c.Keys), clusters: map[string][][]byte{}}
+	v.all = v.keys
+	for cluster, keys := range c.ClusterKeys {
+		v.clusters[cluster] = bytesOf(keys)
+		v.all = slices.Concat(v.all, v.clusters[cluster])
 	}
 	return v
 }
 
-// verify tells whether a body may be taken. A signature that is there has to be
-// right even where none is required.
-func (v verifier) verify(header http.Header, body []byte) error {
-	if len(v.keys) == 0 {
+func bytesOf(keys []configopaque.String) [][]byte {
+	raw := make([][]byte, 0, len(keys))
+	for _, key := range keys {
+		raw = append(raw, []byte(key))
+	}
+	return raw
+}
+
+// verify checks the signature of a body that is posted for a cluster, which is
+// empty when unknown.
+func (v *verifier) verify(header http.Header, body []byte, cluster string) error {
+	if keys, own := v.clusters[cluster]; own {
+		return check(header, body, keys, true)
+	}
+	return check(header, body, v.keys, v.required)
+}
+
+// before checks the signature of a body before it is read: with the keys of its
+// cluster, or, where only the event itself can name that, with all keys. A
+// sender without any key learns nothing about the body. Where the cluster is
+// unknown, verifyClaims must follow.
+func (v *verifier) before(header http.Header, body []byte, cluster string) error {
+	switch {
+	case cluster != "":
+		return v.verify(header, body, cluster)
+	case len(v.keys) == 0 && !v.required:
+		return nil // only some clusters need a signature
+	default:
+		return check(header, body, v.all, v.required)
+	}
+}
+
+// verifyClaims checks the signature of an event that was posted for no cluster
+// in particular. It must be signed for every cluster that its metadata names
+// under any key that ends up as "cluster" in a notification.
+func (v *verifier) verifyClaims(header http.Header, body []byte, e *fluxevent.Event) error {
+	if len(v.clusters) == 0 {
+		return nil // before has checked it with the same keys
+	}
+	if err := v.verify(header, body, e.Cluster); err != nil {
+		return err
+	}
+	for key, value := range e.Metadata {
+		if key != "cluster" && !strings.HasSuffix(key, "/cluster") {
+			continue
+		}
+		if keys, own := v.clusters[strings.TrimSpace(value)]; own {
+			if err := check(header, body, keys, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check verifies a signature with any of the keys. A wrong signature is refused
+// even where none is required.
+func check(header http.Header, body []byte, keys [][]byte, required bool) error {
+	if len(keys) == 0 && !required {
 		return nil
 	}
 	values := header.Values(signatureHeader)
 	if len(values) == 0 {
-		if v.required {
+		if required {
 			return errUnsigned
 		}
 		return nil
@@ -59,7 +123,7 @@ func (v verifier) verify(header http.Header, body []byte) error {
 	}
 	// All keys are tried, so that the time taken does not tell which matched.
 	matched := false
-	for _, key := range v.keys {
+	for _, key := range keys {
 		mac := hmac.New(newHash, key)
 		mac.Write(body)
 		matched = hmac.Equal(mac.Sum(nil), signature) || matched

@@ -99,7 +99,7 @@ func TestLimits(t *testing.T) {
 
 		e.Metadata = map[string]string{}
 		for i := range 200 {
-			e.Metadata[fmt.Sprintf("%s/key-%03d", fluxevent.Group, i)] = strings.Repeat(unit, 3000)
+			e.Metadata[fmt.Sprintf("%s/key-%03d", fluxevent.Group, i)] = "v" + strings.Repeat(unit, 3000)
 		}
 		c = render(t, providertest.NotificationWith(t, e, map[string]string{"summary": "All of it"}))
 		assert.Equal(t, "kustomization/apps.flux-system", c.Header.Title)

@@ -98,7 +98,7 @@ func TestLimits(t *testing.T) {
 		e.Message = strings.Repeat(unit, 70000)
 		e.Metadata = map[string]string{fluxevent.Group + "/summary": "the apps"}
 		for i := range 900 {
-			e.Metadata[fmt.Sprintf("%s/key-%04d", fluxevent.Group, i)] = strings.Repeat(unit, 200)
+			e.Metadata[fmt.Sprintf("%s/key-%04d", fluxevent.Group, i)] = "v" + strings.Repeat(unit, 200)
 		}
 		c, payload := render(t, p, providertest.NotificationWith(t, e, nil))
 		assert.LessOrEqual(t, len(payload.Body), 65536-8000, unit)
