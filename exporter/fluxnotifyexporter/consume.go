@@ -74,11 +74,11 @@ func (e *notifyExporter) match(resource pcommon.Resource, record plog.LogRecord)
 
 // digest recognises a record that a sender repeats, by its log.record.uid.
 func digest(record plog.LogRecord) outbox.Digest {
-	uid, found := record.Attributes().Get("log.record.uid")
-	if !found || uid.Str() == "" {
+	uid := fluxevent.RecordUID(record)
+	if uid == "" {
 		return outbox.Digest{}
 	}
-	sum := sha256.Sum256([]byte(uid.Str()))
+	sum := sha256.Sum256([]byte(uid))
 	return outbox.Digest(sum[:len(outbox.Digest{})])
 }
 
@@ -86,7 +86,7 @@ func digest(record plog.LogRecord) outbox.Digest {
 func lane(n *notify.Notification) uint64 {
 	hash := fnv.New64a()
 	o := &n.Event.InvolvedObject
-	for _, part := range []string{o.Kind, o.Namespace, o.Name, n.Alert.UID} {
+	for _, part := range []string{n.Event.Cluster, o.Kind, o.Namespace, o.Name, n.Alert.UID} {
 		var size [4]byte
 		binary.LittleEndian.PutUint32(size[:], uint32(len(part)))
 		_, _ = hash.Write(size[:])

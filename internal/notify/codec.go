@@ -73,6 +73,7 @@ func (n *Notification) Marshal() []byte {
 	b = appendText(b, fieldAlertName, n.Alert.Name)
 	b = appendText(b, fieldAlertNamespace, n.Alert.Namespace)
 	b = appendText(b, fieldAlertUID, n.Alert.UID)
+	b = appendText(b, fieldCluster, e.Cluster)
 	return appendPairs(b, fieldLabel, e.Labels)
 }
 
@@ -115,6 +116,8 @@ func Unmarshal(stored []byte) (*Notification, error) {
 			n.Alert.Namespace = text
 		case fieldAlertUID:
 			n.Alert.UID = text
+		case fieldCluster:
+			e.Cluster = text
 		case fieldLabel:
 			return unmarshalPair(raw, text, func(f Field) { put(&e.Labels, f) })
 		}

@@ -43,7 +43,7 @@ func TestStoredNotificationsAreReadAsTheyWere(t *testing.T) {
 		event := fluxevent.Event{
 			InvolvedObject: drawObject(t, "involved"), Severity: drawText(t, "severity"), Message: drawText(t, "message"),
 			Timestamp: fluxevent.Time{Time: drawTime(t, "time")}, Observed: drawTime(t, "observed"),
-			Reason: drawText(t, "reason"), Action: drawText(t, "action"), Metadata: drawPairs(t, "metadata"), Labels: drawPairs(t, "labels"),
+			Cluster: drawText(t, "cluster"), Reason: drawText(t, "reason"), Action: drawText(t, "action"), Metadata: drawPairs(t, "metadata"), Labels: drawPairs(t, "labels"),
 			ReportingController: drawText(t, "controller"), ReportingInstance: drawText(t, "instance"),
 		}
 		if rapid.Bool().Draw(t, "related") {

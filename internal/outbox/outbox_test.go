@@ -379,6 +379,7 @@ func TestTheStoredFormatOfVersion1(t *testing.T) {
 	assert.Equal(t, string(d.values["n00000002"][:len(d.values["n00000002"])-3]), string(record.marshal()), "but for a field of another version")
 	accept(t, box, draft(q, 1, "new"))
 	require.NoError(t, box.flush())
+	assert.Contains(t, d.values, "n00000004", "a free slot is used before a new one")
 	assert.Equal(t, "\xff", string(d.values["n00000005"]), "what cannot be read is not overwritten")
 	assert.Equal(t, "\x08\x01\x10\x08\x18\x80\x08", string(d.values["outbox"]), "the next epoch")
 }

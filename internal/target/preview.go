@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -123,7 +124,9 @@ func (p *Preview) Shutdown(ctx context.Context) error {
 
 // Of says what would become of an event that the receiver has taken just now.
 func (p *Preview) Of(ctx context.Context, event *fluxevent.Event) Decision {
-	logs := fluxevent.ToLogs(event, time.Now()).ResourceLogs().At(0)
+	received := *event
+	received.Cluster = cmp.Or(event.Cluster, strings.TrimSpace(event.Metadata[fluxevent.ClusterKey]))
+	logs := fluxevent.ToLogs(&received, time.Now()).ResourceLogs().At(0)
 	event = fluxevent.FromRecord(logs.Resource(), logs.ScopeLogs().At(0).LogRecords().At(0), plog.SeverityNumberError)
 	verdicts, rule := p.verdicts(event)
 	decision := Decision{Rule: rule, Why: notify.Explain(rule)}

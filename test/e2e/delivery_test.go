@@ -102,7 +102,7 @@ flux_notify:
 	require.Eventually(t, func() bool { return c.Notifications("sent")+c.Notifications("failed") == 100 }, patience, tick)
 	assert.Equal(t, 99, c.Notifications("sent"))
 	assert.Equal(t, 1, c.Count("otelcol_exporter_flux_notify_notifications",
-		`outcome="failed"`, `error_class="permanent"`, `error_type="400"`, `flux_provider_type="generic"`))
+		`outcome="failed"`, `error_type="400"`, `flux_provider_type="generic"`))
 	c.Stop()
 	assert.Equal(t, want, messages(t, s.Accepted()))
 	assert.Len(t, s.Requests(), 100)
@@ -142,7 +142,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	c.Start(generic(s.URL + c.Secret("path of a webhook", "/hook/s3cr3t-302")))
 	c.Accept(newEvent("apps", "moved"))
 	require.Eventually(t, func() bool {
-		return c.Count("otelcol_exporter_flux_notify_notifications", `outcome="failed"`, `error_class="permanent"`, `error_type="302"`) == 1
+		return c.Count("otelcol_exporter_flux_notify_notifications", `outcome="failed"`, `error_type="302"`) == 1
 	}, patience, tick)
 	c.Stop()
 	assert.Len(t, s.Requests(), 1)
