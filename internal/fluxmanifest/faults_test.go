@@ -8,11 +8,14 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What stops the start: each is told with its line and its path, and what would
-// be right.
+// Each fault has its line and its path, and says what would be right.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	const of = "flux.yaml:"
+	const (
+		of = "flux.yaml:"
+		// lost follows from a Provider without a usable name.
+		lost = "13: Alert apps/all: spec.providerRef: there is no Provider apps/hook"
+	)
 	for name, tc := range map[string]struct {
 		text string
 		want []string // each the beginning of a line
@@ -21,49 +24,50 @@ func TestFaults(t *testing.T) {
 		"null type":          {strings.Replace(provider, "type: generic", "type: ~", 1) + alert, []string{"6: Provider apps/hook: spec.type: must be set to one of "}},
 		"unknown type":       {strings.Replace(provider, "generic", "genericHMAC", 1) + alert, []string{`6: Provider apps/hook: spec.type: "genericHMAC" is not one of generic-hmac, `}},
 		"empty type":         {strings.Replace(provider, "generic", "''", 1) + alert, []string{`6: Provider apps/hook: spec.type: "" is not one of `}},
-		"number for a text":  {provider + "  channel: 12345\n" + alert, []string{"8: Provider apps/hook: spec.channel: must be a text: put it in quotes"}},
-		"list for a text":    {provider + "  channel: [" + canary + "]\n" + alert, []string{"8: Provider apps/hook: spec.channel: must be a text"}},
+		"number for a text":  {provider + "  channel: 12345\n" + alert, []string{"8: Provider apps/hook: spec.channel: must be a string: put it in quotes"}},
+		"list for a text":    {provider + "  channel: [" + canary + "]\n" + alert, []string{"8: Provider apps/hook: spec.channel: must be a string"}},
 		"text for a flag":    {provider + "  suspend: 'true'\n" + alert, []string{"8: Provider apps/hook: spec.suspend: must be true or false"}},
 		"text for a map":     {provider + "  secretRef: " + canary + "\n" + alert, []string{"8: Provider apps/hook: spec.secretRef: must be a map"}},
 		"reference upwards":  {provider + "  secretRef: {name: ../../etc}\n" + alert, []string{"8: Provider apps/hook: spec.secretRef.name: must be set to a name of lower-case letters"}},
 		"timeout":            {provider + "  timeout: soon\n" + alert, []string{`8: Provider apps/hook: spec.timeout: "soon" is not a duration such as 30s`}},
 		"no timeout":         {provider + "  timeout: 0s\n" + alert, []string{`8: Provider apps/hook: spec.timeout: "0s" is not a duration`}},
-		"service account":    {provider + "  serviceAccountName: tenant\n" + alert, []string{`8: Provider apps/hook: spec.serviceAccountName: cannot be honoured, because the collector has no identity but its own: give the collector's service account what "tenant" may do`}},
+		"service account":    {provider + "  serviceAccountName: tenant\n" + alert, []string{`8: Provider apps/hook: spec.serviceAccountName: is not supported here, because the collector has one identity, its own: grant the permissions of tenant to`}},
+		"no Provider":        {provider + alert + strings.NewReplacer("name: all", "name: lost", "name: hook", "name: gone").Replace(alert), []string{"20: Alert apps/lost: spec.providerRef: there is no Provider apps/gone"}},
+		"Provider elsewhere": {provider + alert + strings.Replace(alert, "namespace: apps", "namespace: infra", 1), []string{"20: Alert infra/all: spec.providerRef: there is no Provider infra/hook"}},
 		"field twice":        {provider + "  type: slack\n" + alert, []string{"5: Provider apps/hook: spec: has the key type twice"}},
-		"spec twice":         {provider + "spec: {type: " + canary + "}\n" + alert, []string{"2: Provider: has the key spec twice"}},
-		"metadata twice":     {provider + strings.TrimSpace(alert) + "\nmetadata: {name: b}\n", []string{"9: Alert: has the key metadata twice"}},
-		"twice in a list":    {"apiVersion: v1\nkind: List\nkind: List\nitems:\n- {apiVersion: " + group + "v1, kind: Alert, kind: Alert}", []string{"5: Alert: has the key kind twice"}},
-		"twice in a Secret":  {provider + alert + secretHead + "data: {a: " + canary + "}\ndata: {}\n", []string{"16: Secret: has the key data twice"}},
+		"spec twice":         {provider + "spec: {type: " + canary + "}\n" + alert, []string{"2: Provider apps/hook: has the key spec twice"}},
+		"metadata twice":     {provider + strings.TrimSpace(alert) + "\nmetadata: {name: b}\n", []string{"9: Alert apps/all: has the key metadata twice"}},
+		"twice in a list":    {"apiVersion: v1\nkind: List\nkind: List\nitems:\n- {apiVersion: " + group + "v1, kind: Alert, kind: Alert}", []string{"5: Alert: has the key kind twice", "5: Alert: metadata.name: must be set"}},
 		"severity":           {provider + alert + "  eventSeverity: warning\n", []string{`15: Alert apps/all: spec.eventSeverity: "warning" is not one of info, error`}},
-		"no reference":       {provider + strings.Replace(alert, "  providerRef: {name: hook}\n", "", 1), []string{"12: Alert apps/all: spec.providerRef: must be set to the Provider to tell"}},
+		"no reference":       {provider + strings.Replace(alert, "  providerRef: {name: hook}\n", "", 1), []string{"12: Alert apps/all: spec.providerRef: must be set to a Provider of the same namespace"}},
 		"empty reference":    {provider + strings.Replace(alert, "{name: hook}", "{}", 1), []string{"13: Alert apps/all: spec.providerRef.name: must be set to a name"}},
-		"no sources":         {provider + strings.Replace(alert, "  eventSources: [{kind: Kustomization, name: '*'}]\n", "", 1), []string{"12: Alert apps/all: spec.eventSources: must list the objects to tell of"}},
+		"no sources":         {provider + strings.Replace(alert, "  eventSources: [{kind: Kustomization, name: '*'}]\n", "", 1), []string{"12: Alert apps/all: spec.eventSources: must list objects"}},
 		"sources are a map":  {provider + strings.Replace(alert, "[{kind: Kustomization, name: '*'}]", "{kind: a}", 1), []string{"14: Alert apps/all: spec.eventSources: must be a list"}},
 		"source is a text":   {provider + strings.Replace(alert, "[{kind: Kustomization, name: '*'}]", "[a]", 1), []string{"14: Alert apps/all: spec.eventSources[0]: must be a map"}},
 		"source of no kind":  {provider + strings.Replace(alert, "kind: Kustomization, ", "", 1), []string{"14: Alert apps/all: spec.eventSources[0].kind: must be set, for example Kustomization"}},
 		"source of no name":  {provider + strings.Replace(alert, ", name: '*'", "", 1), []string{"14: Alert apps/all: spec.eventSources[0].name: must be set to a name, or '*'"}},
 		"source's pattern":   {provider + strings.Replace(alert, "'*'", "'[a'", 1), []string{`14: Alert apps/all: spec.eventSources[0].name: "[a" is not a name`}},
-		"source's labels":    {provider + strings.Replace(alert, "'*'}", "'*', matchLabels: {a: 1}}", 1), []string{"14: Alert apps/all: spec.eventSources[0].matchLabels.a: must be a text: put it in quotes"}},
+		"source's labels":    {provider + strings.Replace(alert, "'*'}", "'*', matchLabels: {a: 1}}", 1), []string{"14: Alert apps/all: spec.eventSources[0].matchLabels.a: must be a string: put it in quotes"}},
 		"inclusion":          {provider + alert + "  inclusionList:\n  - ok\n  - (\n", []string{"17: Alert apps/all: spec.inclusionList[1]: error parsing regexp: missing closing )"}},
-		"exclusion":          {provider + alert + "  exclusionList: [1, '[']\n", []string{"15: Alert apps/all: spec.exclusionList[0]: must be a text: put it in quotes", "15: Alert apps/all: spec.exclusionList[1]: error parsing regexp: missing closing ]"}},
-		"metadata's value":   {provider + alert + "  eventMetadata:\n    a: b\n    c: true\n", []string{"17: Alert apps/all: spec.eventMetadata.c: must be a text: put it in quotes"}},
+		"exclusion":          {provider + alert + "  exclusionList: [1, '[']\n", []string{"15: Alert apps/all: spec.exclusionList[0]: must be a string: put it in quotes", "15: Alert apps/all: spec.exclusionList[1]: error parsing regexp: missing closing ]"}},
+		"metadata's value":   {provider + alert + "  eventMetadata:\n    a: b\n    c: true\n", []string{"17: Alert apps/all: spec.eventMetadata.c: must be a string: put it in quotes"}},
 		"version":            {strings.Replace(provider, "v1beta3", "v2", 1) + alert, []string{`2: Provider apps/hook: apiVersion: "notification.toolkit.fluxcd.io/v2" is not one of notification.toolkit.fluxcd.io/v1beta1, v1beta2, v1beta3, v1`}},
-		"no name":            {strings.Replace(provider, "name: hook, ", "", 1) + alert, []string{"4: Provider: metadata.name: must be set to a name"}},
-		"odd name":           {strings.Replace(provider, "name: hook", "name: 'a::b'", 1) + alert, []string{"4: Provider: metadata.name: must be set to a name"}},
-		"odd namespace":      {strings.Replace(provider, "namespace: apps", "namespace: ../x", 1) + alert, []string{"4: Provider ../x/hook: metadata.namespace: must be a name"}},
-		"dotted namespace":   {strings.Replace(provider, "namespace: apps", "namespace: a.b", 1) + alert, []string{"4: Provider a.b/hook: metadata.namespace: must be a name such as flux-system, of lower-case letters, digits and hyphens, without a dot"}},
-		"twice":              {provider + "---" + provider + alert, []string{"9: Provider apps/hook: is there twice, first in flux.yaml:2"}},
-		"nothing":            {"a: b", []string{"no Provider with an Alert is in DIR, so nobody would be told of anything"}},
-		"no Alert":           {provider, []string{"no Provider with an Alert is in DIR"}},
+		"no name":            {strings.Replace(provider, "name: hook, ", "", 1) + alert, []string{"4: Provider: metadata.name: must be set to a name", lost}},
+		"odd name":           {strings.Replace(provider, "name: hook", "name: 'a::b'", 1) + alert, []string{"4: Provider: metadata.name: must be set to a name", lost}},
+		"odd namespace":      {strings.Replace(provider, "namespace: apps", "namespace: ../x", 1) + alert, []string{"4: Provider: metadata.namespace: must be a name", lost}},
+		"dotted namespace":   {strings.Replace(provider, "namespace: apps", "namespace: a.b", 1) + alert, []string{"4: Provider: metadata.namespace: must be a name such as flux-system, of lower-case letters, digits and hyphens, without a dot", lost}},
+		"twice":              {provider + "---" + provider + alert, []string{"9: Provider apps/hook: is defined twice, first in flux.yaml:2: this one is not used"}},
+		"nothing":            {"a: b", nil},
+		"no Alert":           {provider, nil},
 		"no YAML":            {provider + alert + "---\na: [\n" + canary + "\n", []string{"15: is not YAML: did not find expected ',' or ']'"}},
 		"unknown anchor":     {provider + alert + "---\na: *" + canary, []string{"flux.yaml: is not YAML: unknown anchor '…' referenced"}},
 		"spec is a list":     {strings.Replace(provider, "spec:\n  type: generic\n  address: https://example.com/hook\n", "spec: []\n", 1) + alert, []string{"5: Provider apps/hook: spec: must be a map"}},
-		"metadata is a list": {strings.Replace(provider, "{name: hook, namespace: apps}", "[]", 1) + alert, []string{"4: Provider: metadata: must be a map"}},
-		"keys that are maps": {strings.Replace(provider, "address: https", "[a]: https", 1) + alert, []string{"5: Provider apps/hook: spec: must be a map whose keys are texts"}},
+		"metadata is a list": {strings.Replace(provider, "{name: hook, namespace: apps}", "[]", 1) + alert, []string{"4: Provider: metadata: must be a map", lost}},
+		"keys that are maps": {strings.Replace(provider, "address: https", "[a]: https", 1) + alert, []string{"5: Provider apps/hook: spec: must be a map whose keys are strings"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := translate(t, tc.text, Options{})
+			got := translate(t, tc.text, Collector{})
 			if !assert.Len(t, got.faults, len(tc.want), "%v", got.faults) {
 				return
 			}
@@ -95,7 +99,7 @@ func TestAllFaultsAtOnceSorted(t *testing.T) {
 		"a.yaml": strings.Repeat("#\n", 90) + strings.Replace(alert, "kind: Kustomization, ", "", 1),
 		"c.yaml": "{",
 		"a.yml":  strings.NewReplacer("name: all", "name: some", "'*'}]", "'*'}]\n  eventSeverity: warning\n  inclusionList: ['(']").Replace(alert),
-	}, Options{})
+	}, Collector{})
 	assert.Len(t, got.faults, 5)
 	assert.True(t, sort.SliceIsSorted(got.faults, func(i, j int) bool { return got.faults[i][:2] < got.faults[j][:2] }), "%v", got.faults)
 	assert.Contains(t, got.faults[0], "a.yaml:97: Alert apps/all: spec.eventSources[0].kind: ")
@@ -103,7 +107,7 @@ func TestAllFaultsAtOnceSorted(t *testing.T) {
 	assert.Contains(t, got.faults[2], "a.yml:9: Alert apps/some: spec.inclusionList[0]: ")
 }
 
-// What works, but perhaps not as its author thinks.
+// Warnings are about what works, but perhaps not as its author expects.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	other := strings.NewReplacer("name: hook", "name: other").Replace
@@ -123,12 +127,10 @@ func TestWarnings(t *testing.T) {
 			"flux.yaml:9: Provider apps/hook: spec.proxy: is deprecated",
 			"flux.yaml:9: Provider apps/hook: spec.proxy: the type nats does not use it",
 		}},
-		"no Provider":            {provider + alert + strings.NewReplacer("name: all", "name: lost", "name: hook", "name: gone").Replace(alert), []string{"flux.yaml:20: Alert apps/lost: spec.providerRef: there is no Provider apps/gone, so the Alert tells nobody"}},
-		"Provider elsewhere":     {provider + alert + strings.Replace(alert, "namespace: apps", "namespace: infra", 1), []string{"flux.yaml:20: Alert infra/all: spec.providerRef: there is no Provider infra/hook"}},
-		"Provider without Alert": {provider + alert + "---" + other(provider), []string{"flux.yaml:16: Provider apps/other: no Alert refers to it, so it is told nothing"}},
+		"Provider without Alert": {provider + alert + "---" + other(provider), []string{"flux.yaml:16: Provider apps/other: no Alert refers to it: nothing is sent"}},
 		"Alert of nothing": {provider + alert + "---" + other(provider) + strings.NewReplacer("name: all", "name: none", "name: hook", "name: other", "[{kind: Kustomization, name: '*'}]", "[]").Replace(alert), []string{
-			"flux.yaml:16: Provider apps/other: no Alert refers to it",
-			"flux.yaml:28: Alert apps/none: spec.eventSources: lists nothing, so the Alert matches nothing",
+			"flux.yaml:16: Provider apps/other: no Alert that refers to it can match anything",
+			"flux.yaml:28: Alert apps/none: spec.eventSources: is empty: the Alert matches nothing",
 		}},
 		"no namespace": {strings.Replace(provider, ", namespace: apps", "", 1) + strings.Replace(alert, ", namespace: apps", "", 1), []string{
 			"flux.yaml:11: Alert default/all: metadata.namespace: is not set, which means the namespace default",
@@ -137,7 +139,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := translate(t, tc.text, Options{})
+			got := translate(t, tc.text, Collector{})
 			assert.Empty(t, got.faults)
 			sort.Strings(got.warnings)
 			if assert.Len(t, got.warnings, len(tc.want), "%q", got.warnings) {
@@ -146,7 +148,7 @@ func TestWarnings(t *testing.T) {
 				}
 			}
 			for id, exporter := range got.config["exporters"].(map[string]any) {
-				assert.NotEmpty(t, exporter.(map[string]any)["alerts"], "%s would be told everything", id)
+				assert.NotEmpty(t, exporter.(map[string]any)["alerts"], "%s would be sent everything", id)
 			}
 		})
 	}

@@ -14,20 +14,26 @@ type value struct {
 	node   *yaml.Node
 }
 
-// fields are those of a mapping. What is asked for is noted, so that the others
-// can be warned of.
+// fields are those of a mapping. The fields that are read are noted, so that the others
+// can be warned about.
 type fields struct {
 	object *Object
 	path   string
-	node   *yaml.Node
-	values map[string]yaml.Node
+	values map[string]field
 	asked  map[string]bool
-	broken bool // there is something, but no mapping: nothing is known to be missing
+	broken bool // there is something that is not a mapping: no field is known to be missing
 }
 
-// fields reads a mapping. What is none is a fault, and has no fields.
+// field is one of them, and the line of its key.
+type field struct {
+	node *yaml.Node
+	line int
+}
+
+// fields reads a mapping. Anything else is a fault, and has no fields. Of two fields
+// with one key the first counts, the other is a fault.
 func (v value) fields() *fields {
-	f := &fields{object: v.object, path: v.path, node: v.node, asked: map[string]bool{}}
+	f := &fields{object: v.object, path: v.path, asked: map[string]bool{}}
 	if v.node == nil {
 		return f
 	}
@@ -36,64 +42,91 @@ func (v value) fields() *fields {
 		v.object.fault(v.path, "must be a map")
 		return f
 	}
-	if key, twice := repeatedKey(v.node); twice {
-		f.broken = true
-		v.object.fault(v.path, "has the key %s twice", key)
-		return f
-	}
-	if err := v.node.Decode(&f.values); err != nil { // the library resolves merges
-		f.values, f.broken = nil, true
-		v.object.fault(v.path, "must be a map whose keys are texts")
-	}
+	f.values = make(map[string]field, len(v.node.Content)/2)
+	f.read(v.node, 0)
 	return f
 }
 
-func repeatedKey(mapping *yaml.Node) (string, bool) {
-	seen := map[string]bool{}
-	for i := 0; i < len(mapping.Content); i += 2 {
-		key := mapping.Content[i].Value
-		if seen[key] {
-			return key, true
+// maxMerges bounds how deep mappings are merged.
+const maxMerges = 10
+
+// read adds the fields of a mapping, then those of the mappings that it merges (<<).
+func (f *fields) read(mapping *yaml.Node, depth int) {
+	var merged []*yaml.Node
+	own := make(map[string]bool, len(mapping.Content)/2)
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key, node := resolveAlias(mapping.Content[i]), resolveAlias(mapping.Content[i+1])
+		if !f.object.spend(len(key.Value) + 1) {
+			f.broken = true
+			return
 		}
-		seen[key] = true
+		_, known := f.values[key.Value]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			f.broken = true
+			f.object.fault(f.path, "must be a map whose keys are strings")
+		case key.ShortTag() == "!!merge":
+			merged = append(merged, node)
+		case own[key.Value]:
+			f.object.fault(f.path, "has the key %s twice", shortened(key.Value))
+		case !known:
+			f.values[key.Value] = field{node, keyLine(mapping.Content[i], depth, node)}
+		}
+		own[key.Value] = true
 	}
-	return "", false
+	for _, node := range merged {
+		f.merge(node, depth+1)
+	}
+}
+
+// keyLine is the line of a key; of one that was merged, that of its value.
+func keyLine(key *yaml.Node, depth int, node *yaml.Node) int {
+	if depth > 0 {
+		return node.Line
+	}
+	return key.Line
+}
+
+func (f *fields) merge(node *yaml.Node, depth int) {
+	list := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		list = node.Content
+	}
+	for _, item := range list {
+		item = resolveAlias(item)
+		if item.Kind != yaml.MappingNode || depth > maxMerges {
+			f.object.fault(f.path, "merges something else than maps with <<, or too many in each other")
+			return
+		}
+		f.read(item, depth)
+	}
 }
 
 func (f *fields) pathOf(name string) string {
+	name = shortened(name)
 	if f.path == "" {
 		return name
 	}
 	return f.path + "." + name
 }
 
-// take gives a field. One that is null is not there, as in Kubernetes.
+// take reads a field. One that is null is absent, as in Kubernetes.
 func (f *fields) take(name string) (value, bool) {
 	f.asked[name] = true
 	v := value{object: f.object, path: f.pathOf(name)}
-	node, ok := f.values[name]
+	found, ok := f.values[name]
 	if !ok {
 		return v, false
 	}
-	f.object.lines[v.path] = f.keyLine(name, node.Line)
-	v.node = resolveAlias(&node)
-	if v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!null" {
-		return value{object: f.object, path: v.path}, false
+	f.object.lines[v.path] = found.line
+	if found.node.Kind == yaml.ScalarNode && found.node.ShortTag() == "!!null" {
+		return v, false
 	}
+	v.node = found.node
 	return v, true
 }
 
-// keyLine is the line of a key; of one that was merged, that of its value.
-func (f *fields) keyLine(name string, otherwise int) int {
-	for i := 0; i < len(f.node.Content); i += 2 {
-		if f.node.Content[i].Value == name {
-			return f.node.Content[i].Line
-		}
-	}
-	return otherwise
-}
-
-// missing says that a field must be set, unless that is not known.
+// missing reports that a field must be set, unless that is not known.
 func (f *fields) missing(name, format string, args ...any) {
 	if !f.broken {
 		f.object.fault(f.pathOf(name), format, args...)
@@ -113,6 +146,16 @@ func (f *fields) text(name string) (string, bool) {
 		return "", false
 	}
 	return v.text()
+}
+
+// bounded reads a string that Kubernetes bounds, in characters.
+func (f *fields) bounded(name string, most int) string {
+	text, _ := f.text(name)
+	if n := len([]rune(text)); n > most {
+		f.object.fault(f.pathOf(name), "is %d characters long, the most is %d", n, most)
+		return ""
+	}
+	return text
 }
 
 func (f *fields) flag(name string) bool {
@@ -136,16 +179,19 @@ func (f *fields) list(name string) (items []value, there bool) {
 		v.object.fault(v.path, "must be a list")
 		return nil, true
 	}
-	items = make([]value, len(v.node.Content))
+	items = make([]value, 0, len(v.node.Content))
 	for i, node := range v.node.Content {
+		if !f.object.spend(1) {
+			break
+		}
 		path := fmt.Sprintf("%s[%d]", v.path, i)
 		v.object.lines[path] = node.Line
-		items[i] = value{object: v.object, path: path, node: resolveAlias(node)}
+		items = append(items, value{object: v.object, path: path, node: resolveAlias(node)})
 	}
 	return items, true
 }
 
-// texts reads a map of texts.
+// texts reads a map of strings.
 func (f *fields) texts(name string) map[string]string {
 	m := f.mapping(name)
 	var texts map[string]string
@@ -169,7 +215,7 @@ func (f *fields) names() []string {
 	return names
 }
 
-// warnOfOthers warns of every field that nobody asked for.
+// warnOfOthers warns about every field that was not read.
 func (f *fields) warnOfOthers() {
 	for _, name := range f.names() {
 		if !f.asked[name] {
@@ -179,17 +225,20 @@ func (f *fields) warnOfOthers() {
 	}
 }
 
-// text reads a text. Kubernetes takes nothing else where it wants one. The value
+// text reads a string. Kubernetes accepts nothing else where it expects one. The value
 // is never shown: it may be a secret.
 func (v value) text() (string, bool) {
 	if v.node.Kind != yaml.ScalarNode {
-		v.object.fault(v.path, "must be a text")
+		v.object.fault(v.path, "must be a string")
+		return "", false
+	}
+	if !v.object.spend(len(v.node.Value) + 1) {
 		return "", false
 	}
 	switch v.node.ShortTag() {
 	case "!!str", "!!timestamp":
 		return v.node.Value, true
 	}
-	v.object.fault(v.path, "must be a text: put it in quotes")
+	v.object.fault(v.path, "must be a string: put it in quotes")
 	return "", false
 }

@@ -2,7 +2,6 @@ package fluxmanifest
 
 import (
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
@@ -10,17 +9,27 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
-// Provider is where to tell events.
+// Limits of Flux's schema, in characters.
+const (
+	maxSetting = 2048
+	maxSummary = 255
+)
+
+// maxCommitStatusExpr bounds an expression, in characters. Flux does not.
+const maxCommitStatusExpr = 16 << 10
+
+// Provider is where notifications are sent.
 type Provider struct {
 	*Object
-	Type             string
-	Address          string
-	Channel          string
-	Username         string
-	Proxy            string
-	CommitStatusExpr string
-	Timeout          string
-	Suspend          bool
+	Type               string
+	Address            string
+	Channel            string
+	Username           string
+	Proxy              string
+	CommitStatusExpr   string
+	Timeout            string
+	ServiceAccountName string
+	Suspend            bool
 	// The names of Secrets in the Provider's namespace.
 	SecretRef, CertSecretRef, ProxySecretRef string
 }
@@ -28,25 +37,22 @@ type Provider struct {
 func readProvider(o *Object, spec *fields) *Provider {
 	p := &Provider{Object: o}
 	p.Type = readType(o, spec)
-	p.Address, _ = spec.text("address")
-	p.Channel, _ = spec.text("channel")
-	p.Username, _ = spec.text("username")
-	p.Proxy, _ = spec.text("proxy")
-	p.CommitStatusExpr, _ = spec.text("commitStatusExpr")
+	p.Address = spec.bounded("address", maxSetting)
+	p.Channel = spec.bounded("channel", maxSetting)
+	p.Username = spec.bounded("username", maxSetting)
+	p.Proxy = spec.bounded("proxy", maxSetting)
+	p.CommitStatusExpr = spec.bounded("commitStatusExpr", maxCommitStatusExpr)
+	p.ServiceAccountName = spec.bounded("serviceAccountName", maxName)
 	p.Suspend = spec.flag("suspend")
 	p.SecretRef, _ = spec.reference("secretRef")
 	p.CertSecretRef, _ = spec.reference("certSecretRef")
 	p.ProxySecretRef, _ = spec.reference("proxySecretRef")
 	if timeout, ok := spec.text("timeout"); ok {
 		if d, err := time.ParseDuration(timeout); err != nil || d <= 0 {
-			o.fault("spec.timeout", "%q is not a duration such as 30s or 1m30s", timeout)
+			o.fault("spec.timeout", "%q is not a duration such as 30s or 1m30s", shortened(timeout))
 		} else {
 			p.Timeout = timeout
 		}
-	}
-	if name, ok := spec.text("serviceAccountName"); ok && name != "" {
-		o.fault("spec.serviceAccountName", "cannot be honoured, because the collector has no identity but its own: "+
-			"give the collector's service account what %q may do, and remove the field", name)
 	}
 	_, _ = spec.take("interval") // Flux does not use it any more
 	spec.warnOfOthers()
@@ -63,6 +69,7 @@ func readType(o *Object, spec *fields) string {
 		return ""
 	}
 	name, ok := v.text()
+	name = shortened(name)
 	if _, known := providers.Find(name); ok && !known {
 		o.fault(v.path, "%q is not one of %s", name, strings.Join(providers.Nearest(name), ", "))
 	}
@@ -85,7 +92,7 @@ func (f *fields) reference(name string) (to string, there bool) {
 	return to, true
 }
 
-// Alert says which events to tell a Provider.
+// Alert selects the events that a Provider sends.
 type Alert struct {
 	*Object
 	// ProviderRef is the name of a Provider in the Alert's namespace.
@@ -103,17 +110,19 @@ type Alert struct {
 type Source struct {
 	Kind, Name, Namespace string
 	MatchLabels           map[string]string
+
+	path string
 }
 
 func readAlert(o *Object, spec *fields) *Alert {
 	a := &Alert{Object: o}
 	var there bool
 	if a.ProviderRef, there = spec.reference("providerRef"); !there {
-		spec.missing("providerRef", "must be set to the Provider to tell, {name: …}")
+		spec.missing("providerRef", "must be set to a Provider of the same namespace, {name: …}")
 	}
 	severity, ok := spec.text("eventSeverity")
 	if ok && severity != fluxevent.SeverityInfo && severity != fluxevent.SeverityError {
-		o.fault("spec.eventSeverity", "%q is not one of info, error", severity)
+		o.fault("spec.eventSeverity", "%q is not one of info, error", shortened(severity))
 	}
 	a.EventSeverity = severity
 	sources, there := spec.list("eventSources")
@@ -121,12 +130,11 @@ func readAlert(o *Object, spec *fields) *Alert {
 		a.EventSources = append(a.EventSources, readSource(item))
 	}
 	if !there {
-		spec.missing("eventSources", "must list the objects to tell of, for example {kind: Kustomization, name: '*'}")
+		spec.missing("eventSources", "must list objects, for example {kind: Kustomization, name: '*'}")
 	}
-	a.InclusionList = spec.expressions("inclusionList")
-	a.ExclusionList = spec.expressions("exclusionList")
+	a.InclusionList, a.ExclusionList = readExpressions(spec)
 	a.EventMetadata = spec.texts("eventMetadata")
-	a.Summary, _ = spec.text("summary")
+	a.Summary = spec.bounded("summary", maxSummary)
 	a.Suspend = spec.flag("suspend")
 	spec.warnOfOthers()
 	if a.Summary != "" {
@@ -137,7 +145,7 @@ func readAlert(o *Object, spec *fields) *Alert {
 
 func readSource(item value) Source {
 	f := item.fields()
-	var s Source
+	s := Source{path: item.path}
 	_, _ = f.take("apiVersion") // Flux does not look at it either
 	for _, pattern := range []struct {
 		field  string
@@ -148,35 +156,20 @@ func readSource(item value) Source {
 		{"name", &s.Name, "must be set to a name, or '*' for every one"},
 		{"namespace", &s.Namespace, ""},
 	} {
-		text, _ := f.text(pattern.field)
+		known := len(item.object.faults)
+		text := f.bounded(pattern.field, maxName)
 		if _, err := path.Match(text, ""); err != nil {
-			item.object.fault(f.pathOf(pattern.field), "%q is not a name, nor '*'", text)
+			item.object.fault(f.pathOf(pattern.field), "%q is not a name, nor '*'", shortened(text))
 		}
-		if text == "" && pattern.needed != "" {
+		if text == "" && pattern.needed != "" && len(item.object.faults) == known {
 			f.missing(pattern.field, "%s", pattern.needed)
 		}
 		*pattern.to = text
 	}
-	if s.MatchLabels = f.texts("matchLabels"); s.MatchLabels != nil {
-		item.object.warn(f.pathOf("matchLabels"), "Flux's events do not carry the labels of their objects: "+
-			"nothing matches until a processor adds attributes k8s.object.label.<key>")
+	if s.Namespace == "*" {
+		item.object.warn(f.pathOf("namespace"), "means every namespace here; in Flux such a source matches nothing")
 	}
+	s.MatchLabels = f.texts("matchLabels")
 	f.warnOfOthers()
 	return s
-}
-
-func (f *fields) expressions(name string) []string {
-	var expressions []string
-	items, _ := f.list(name)
-	for _, item := range items {
-		text, ok := item.text()
-		if !ok {
-			continue
-		}
-		if _, err := regexp.Compile(text); err != nil {
-			f.object.fault(item.path, "%v (the syntax is that of https://pkg.go.dev/regexp/syntax)", err)
-		}
-		expressions = append(expressions, text)
-	}
-	return expressions
 }

@@ -7,40 +7,44 @@ import (
 	"strings"
 )
 
-// Position is a line of a file; 0 where only the file is known.
-type Position struct {
+// Problem is what is wrong in a manifest, or a warning. It never holds the value of a
+// Secret, of an address or of a channel.
+type Problem struct {
+	// Kind, Namespace and Name are the object's. Empty where there is none yet.
+	Kind, Namespace, Name string
+	// File and Line are where it is. Empty where it is not in a file.
 	File string
 	Line int
-}
-
-// Problem is what is wrong in a manifest, or worth a word. It never holds the
-// value of a Secret, of an address or of a channel.
-type Problem struct {
-	Position
-	// Object is the manifest, such as "Alert apps/slack". Empty where there is
-	// none yet.
-	Object string
-	// Path leads to the field in it: "spec.eventSeverity".
-	Path string
+	// Field leads to the field: "spec.eventSeverity".
+	Field string
+	// Text says what is wrong, and what would be right.
 	Text string
 }
 
 // String is "alerts.yaml:17: Alert apps/slack: spec.eventSeverity: …".
 func (p Problem) String() string {
-	var b strings.Builder
 	place := p.File
-	if p.Line > 0 {
+	if p.File != "" && p.Line > 0 {
 		place = fmt.Sprintf("%s:%d", p.File, p.Line)
 	}
-	for _, part := range []string{place, p.Object, p.Path} {
+	var parts []string
+	for _, part := range []string{place, p.Object(), p.Field, p.Text} {
 		if part != "" {
-			b.WriteString(part + ": ")
+			parts = append(parts, part)
 		}
 	}
-	return b.String() + p.Text
+	return strings.Join(parts, ": ")
 }
 
-// Problems are told all at once, sorted by file and line.
+// Object is "Alert apps/slack", or the kind where there is no name.
+func (p Problem) Object() string {
+	if p.Name == "" {
+		return p.Kind
+	}
+	return p.Kind + " " + reference{p.Namespace, p.Name}.String()
+}
+
+// Problems are reported together, sorted by file and line.
 type Problems []Problem
 
 // Error implements error: a line for each.
@@ -52,12 +56,42 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// maxPerFile bounds the problems that are reported of one file: a file of 1 MiB can
+// hold 50,000.
+const maxPerFile = 100
+
+// sorted sorts problems, drops repeated ones, and those of a file after the first ones.
 func (p Problems) sorted() Problems {
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(
 			strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			strings.Compare(a.Object, b.Object), strings.Compare(a.Path, b.Path), strings.Compare(a.Text, b.Text),
+			strings.Compare(a.Object(), b.Object()), strings.Compare(a.Field, b.Field), strings.Compare(a.Text, b.Text),
 		)
 	})
-	return slices.Compact(p)
+	var kept Problems
+	of := 0
+	for i, problem := range slices.Compact(p) {
+		if i == 0 || problem.File != p[i-1].File {
+			of = 0
+		}
+		of++
+		switch {
+		case problem.File == "" || of <= maxPerFile:
+			kept = append(kept, problem)
+		case of == maxPerFile+1:
+			kept = append(kept, Problem{File: problem.File, Text: "has more problems than are listed here"})
+		}
+	}
+	return kept
+}
+
+// maxShown bounds what is quoted of a manifest, in bytes.
+const maxShown = 100
+
+// shortened is a text that is quoted.
+func shortened(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + "…"
 }

@@ -2,7 +2,6 @@ package fluxmanifest
 
 import (
 	"encoding/base64"
-	"errors"
 	"strings"
 	"testing"
 
@@ -23,10 +22,10 @@ func TestSecretsInline(t *testing.T) {
 	raw := canary + "\xff\x00$\n"
 	got := translate(t, withSecret+secretHead+
 		"data: {token: "+base64.StdEncoding.EncodeToString([]byte(raw))+", username: Zmx1eA==, empty: ''}\n"+
-		"stringData:\n  username: '${"+canary+"}'\n  ca.crt: |\n    first\n    second\n", Options{})
+		"stringData:\n  username: '${"+canary+"}'\n  ca.crt: |\n    first\n    second\n", Collector{})
 	assert.Equal(t, map[string]any{
 		"token": canary + "\xff\x00$$\n", "username": "$${" + canary + "}", "ca.crt": "first\nsecond\n", "empty": "",
-	}, got.exporter(t, "apps-hook")["secret"])
+	}, got.exporter(t, "apps.hook")["secret"])
 	assert.Empty(t, got.warnings)
 }
 
@@ -34,8 +33,8 @@ func TestAllThreeSecretsInline(t *testing.T) {
 	t.Parallel()
 	named := func(name string) string { return strings.Replace(secretHead, "token", name, 1) }
 	got := translate(t, provider+"  secretRef: {name: a}\n  certSecretRef: {name: b}\n  proxySecretRef: {name: c}\n"+alert+
-		named("a")+"stringData: {token: x}\n"+named("b")+"stringData: {ca.crt: y}\n"+named("c")+"stringData: {address: z}\n", Options{})
-	settings := got.exporter(t, "apps-hook")
+		named("a")+"stringData: {token: x}\n"+named("b")+"stringData: {ca.crt: y}\n"+named("c")+"stringData: {address: z}\n", Collector{})
+	settings := got.exporter(t, "apps.hook")
 	assert.Equal(t, map[string]any{"token": "x"}, settings["secret"])
 	assert.Equal(t, map[string]any{"ca.crt": "y"}, settings["cert_secret"])
 	assert.Equal(t, map[string]any{"address": "z"}, settings["proxy_secret"])
@@ -44,21 +43,20 @@ func TestAllThreeSecretsInline(t *testing.T) {
 func TestSecretFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ secret, want string }{
-		"not there":       {"", "flux.yaml:8: Provider apps/hook: spec.secretRef: there is no Secret apps/token among the manifests: add it, or mount it"},
+		"not there":       {"", "flux.yaml:8: Provider apps/hook: spec.secretRef: there is no Secret apps/token"},
 		"other namespace": {strings.Replace(secretHead, "namespace: apps", "namespace: infra", 1), "flux.yaml:8: Provider apps/hook: spec.secretRef: there is no Secret apps/token"},
 		"base64":          {secretHead + "data:\n  token: " + canary + "%\n", "flux.yaml:22: Secret apps/token: data.token: is not base64"},
-		"number":          {secretHead + "stringData:\n  token: 12345\n", "flux.yaml:22: Secret apps/token: stringData.token: must be a text: put it in quotes"},
-		"map":             {secretHead + "stringData:\n  token: {a: " + canary + "}\n", "flux.yaml:22: Secret apps/token: stringData.token: must be a text"},
+		"number":          {secretHead + "stringData:\n  token: 12345\n", "flux.yaml:22: Secret apps/token: stringData.token: must be a string: put it in quotes"},
+		"map":             {secretHead + "stringData:\n  token: {a: " + canary + "}\n", "flux.yaml:22: Secret apps/token: stringData.token: must be a string"},
 		"key":             {secretHead + "stringData:\n  a::b: " + canary + "\n", "flux.yaml:17: Secret apps/token: has a key that is not of letters"},
 		"no map":          {secretHead + "stringData: " + canary + "\n", "flux.yaml:21: Secret apps/token: stringData: must be a map"},
 		"encrypted":       {secretHead + "stringData: {token: ENC}\nsops:\n  mac: ENC\n", "flux.yaml:22: Secret apps/token: sops: the Secret is encrypted: decrypt the file, or mount"},
-		"twice":           {secretHead + secretHead, "flux.yaml:17: Secret apps/token: is there twice, again in "},
+		"data twice":      {secretHead + "data: {a: YQ==}\ndata: {}\n", "flux.yaml:17: Secret apps/token: has the key data twice"},
+		"twice":           {secretHead + secretHead, "flux.yaml:22: Secret apps/token: is defined twice, first in "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := translate(t, withSecret+tc.secret, Options{Check: func(map[string]any) error {
-				return errors.New("token: must be set") // follows from the other fault, and is not told
-			}})
+			got := translate(t, withSecret+tc.secret, Collector{})
 			if assert.Len(t, got.faults, 1, "%q", got.faults) {
 				assert.True(t, strings.HasPrefix(got.faults[0], tc.want), "%q is not %q", got.faults[0], tc.want)
 			}
@@ -68,9 +66,9 @@ func TestSecretFaults(t *testing.T) {
 
 func TestSecretsFromTheEnvironment(t *testing.T) {
 	t.Parallel()
-	options := Options{Secrets: SecretsFromEnvironment}
+	options := Collector{Options: Options{Secrets: SecretsFromEnvironment}}
 	got := translate(t, withSecret+secretHead+"stringData: {token: "+canary+", address: "+canary+"}\n", options)
-	assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps-hook")["secret"])
+	assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps.hook")["secret"])
 	assert.Empty(t, got.warnings)
 
 	for secret, warning := range map[string]string{
@@ -78,7 +76,7 @@ func TestSecretsFromTheEnvironment(t *testing.T) {
 		"data:\n  token: " + canary + "%\nstringData: {address: x}\n":                 "flux.yaml:22: Secret apps/token: data.token: is not base64",
 	} {
 		got := translate(t, withSecret+secretHead+secret, options)
-		assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps-hook")["secret"])
+		assert.Equal(t, map[string]any{"token": "${env:FLUX_APPS_TOKEN_TOKEN}", "address": "${env:FLUX_APPS_TOKEN_ADDRESS}"}, got.exporter(t, "apps.hook")["secret"])
 		if assert.Len(t, got.warnings, 1) {
 			assert.True(t, strings.HasPrefix(got.warnings[0], warning), got.warnings[0])
 		}
@@ -101,9 +99,9 @@ func TestSecretsFromTheEnvironment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := translate(t, tc.text, options)
-			assert.Equal(t, tc.want, got.exporter(t, "apps-hook")[tc.key])
+			assert.Equal(t, tc.want, got.exporter(t, "apps.hook")[tc.key])
 			if assert.Len(t, got.warnings, 1) {
-				assert.Contains(t, got.warnings[0], "the Secret apps/creds-1 is not among the manifests, its keys are taken to be ")
+				assert.Contains(t, got.warnings[0], "the Secret apps/creds-1 is not among the manifests, its keys are assumed to be ")
 			}
 		})
 	}
@@ -111,6 +109,6 @@ func TestSecretsFromTheEnvironment(t *testing.T) {
 
 func TestOneVariableForTwoKeys(t *testing.T) {
 	t.Parallel()
-	got := translate(t, withSecret+secretHead+"stringData: {ca.crt: a, ca-crt: b}\n", Options{Secrets: SecretsFromEnvironment})
+	got := translate(t, withSecret+secretHead+"stringData: {ca.crt: a, ca-crt: b}\n", Collector{Options: Options{Secrets: SecretsFromEnvironment}})
 	assert.Equal(t, []string{"flux.yaml:8: Provider apps/hook: spec.secretRef: the variable FLUX_APPS_TOKEN_CA_CRT would stand for the Secret keys apps/token ca-crt and apps/token ca.crt"}, got.faults)
 }

@@ -2,11 +2,13 @@ package fluxmanifest
 
 import (
 	"cmp"
-	"slices"
+	"regexp"
 	"strings"
+
+	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
-// DefaultEndpoint is where the receiver listens unless told otherwise.
+// DefaultEndpoint is where the receiver listens by default.
 const DefaultEndpoint = "localhost:8787"
 
 // Names of the components.
@@ -15,175 +17,159 @@ const (
 	StorageID  = "file_storage/flux"
 )
 
-// Options say how to translate.
-type Options struct {
+// Collector selects how a collector's configuration is made.
+type Collector struct {
+	Options
 	// Endpoint is where the receiver listens. Default: DefaultEndpoint.
 	Endpoint string
-	// Storage is the folder of the queues. Empty: they are in memory.
+	// Storage is the folder of waiting notifications. Empty: they are in memory.
 	Storage string
-	// QueueSize and NumConsumers are those of each queue, MaxElapsedTime is how
-	// long a notification is repeated. Zero and empty: the exporter's defaults.
-	QueueSize, NumConsumers int
-	MaxElapsedTime          string
-	// Secrets says how the values of Secrets come into the configuration.
-	Secrets SecretMode
-	// SecretRoot is the folder of the mounted Secrets, for SecretsMounted.
-	SecretRoot string
-	// Check looks for what is wrong in the settings of an exporter, as the
-	// exporter would. Its lines begin with a key of the settings. nil: nothing.
-	Check func(settings map[string]any) error
 }
 
-// translation collects what is found on the way.
-type translation struct {
-	manifests        *Manifests
-	options          Options
-	variables        map[string]string // of the environment, and the key that each stands for
-	faults, warnings Problems
-}
-
-// Translate makes a collector's configuration, in which every $ that is not to
-// be expanded is doubled. The warnings tell what works, but perhaps not as its
-// author thinks. The error is Problems: all of them.
-func Translate(manifests *Manifests, options Options) (config map[string]any, warnings Problems, err error) {
-	t := &translation{
-		manifests: manifests, options: options, variables: map[string]string{},
-		faults: slices.Clone(manifests.faults), warnings: slices.Clone(manifests.warnings),
-	}
+// Translate makes a collector's configuration, with an exporter and a pipeline for each
+// Provider that is ready and has an Alert. Every $ that is not to be expanded is doubled.
+// The configuration is nil if there is no such Provider.
+func Translate(manifests *Manifests, collector Collector) (config map[string]any, warnings, faults Problems) {
+	results := manifests.Results(collector.Options)
 	exporters, pipelines := map[string]any{}, map[string]any{}
-	ids := t.ids()
-	for _, p := range sortedByRef(manifests.providers) {
-		alerts := t.alertsOf(p)
-		known := len(t.faults)
-		settings, ok := t.exporter(p, alerts)
-		if !ok {
+	faults = results.Faults
+	for i := range results.Providers {
+		r := &results.Providers[i]
+		faults = append(faults, r.Faults...)
+		if !r.Ready || len(r.Alerts) == 0 {
 			continue
 		}
-		if len(alerts) == 0 {
-			t.warn(p.Object, "", "no Alert refers to it, so it is told nothing")
-			continue
+		name := r.componentName()
+		exporters["flux_notify/"+name] = r.exporter(collector)
+		pipelines["logs/"+name] = map[string]any{"receivers": []any{ReceiverID}, "exporters": []any{"flux_notify/" + name}}
+	}
+	if len(exporters) == 0 {
+		faults = append(faults, Problem{Text: "no Provider in " + strings.Join(manifests.paths, ", ") + " is ready and has an Alert: nothing would be sent"})
+		return nil, results.Warnings, faults.sorted()
+	}
+	return escape(collector.config(exporters, pipelines)).(map[string]any), results.Warnings, faults.sorted()
+}
+
+// componentName is the name of a Provider's exporter and pipeline. No namespace has a dot
+// in it, so no two Providers have the same.
+func (r *Result) componentName() string { return r.Namespace + "." + r.Name }
+
+// exporter are the settings of a Provider's exporter.
+func (r *Result) exporter(collector Collector) map[string]any {
+	if r.Settings["commit_status_expr"] != nil { // which may use them
+		r.Settings["name"], r.Settings["namespace"] = r.Name, r.Namespace
+	}
+	for key, values := range map[string]map[string][]byte{"secret": r.Secret, "cert_secret": r.CertSecret, "proxy_secret": r.ProxySecret} {
+		texts := map[string]string{}
+		for name, value := range values {
+			texts[name] = string(value)
 		}
-		if len(t.faults) == known {
-			t.check(p, alerts, settings)
-		}
-		id := "flux_notify/" + ids[p]
-		exporters[id] = settings
-		pipelines["logs/flux-"+ids[p]] = map[string]any{"receivers": []any{ReceiverID}, "exporters": []any{id}}
+		setMap(r.Settings, key, texts)
 	}
-	t.warnOfLostAlerts()
-	if len(exporters) == 0 && len(t.faults) == 0 {
-		t.faults = append(t.faults, Problem{Text: "no Provider with an Alert is in " + strings.Join(manifests.paths, ", ") + ", so nobody would be told of anything"})
+	if collector.Storage != "" {
+		r.Settings["sending_queue"] = map[string]any{"storage": StorageID}
 	}
-	if len(t.faults) > 0 {
-		return nil, t.warnings.sorted(), t.faults.sorted()
+	alerts := make([]any, len(r.Alerts))
+	for i := range r.Alerts {
+		alerts[i] = r.Alerts[i].Settings
 	}
-	return escape(t.collector(exporters, pipelines)).(map[string]any), t.warnings.sorted(), nil
+	r.Settings["alerts"] = alerts
+	return r.Settings
 }
 
-func (t *translation) fault(o *Object, path, format string, args ...any) {
-	t.faults = append(t.faults, o.problem(path, format, args...))
-}
-
-func (t *translation) warn(o *Object, path, format string, args ...any) {
-	t.warnings = append(t.warnings, o.problem(path, format, args...))
-}
-
-// collector puts the parts together.
-func (t *translation) collector(exporters, pipelines map[string]any) map[string]any {
+// config puts the parts together.
+func (c Collector) config(exporters, pipelines map[string]any) map[string]any {
 	service := map[string]any{"pipelines": pipelines}
 	config := map[string]any{
-		"receivers": map[string]any{ReceiverID: map[string]any{"endpoint": cmp.Or(t.options.Endpoint, DefaultEndpoint)}},
+		"receivers": map[string]any{ReceiverID: map[string]any{"endpoint": cmp.Or(c.Endpoint, DefaultEndpoint)}},
 		"exporters": exporters,
 		"service":   service,
 	}
-	if t.options.Storage != "" {
-		config["extensions"] = map[string]any{StorageID: map[string]any{"directory": t.options.Storage}}
+	if c.Storage != "" {
+		config["extensions"] = map[string]any{StorageID: map[string]any{"directory": c.Storage, "create_directory": true}}
 		service["extensions"] = []any{StorageID}
 	}
 	return config
 }
 
-func sortedByRef(list []*Provider) []*Provider {
-	return slices.SortedFunc(slices.Values(list), func(a, b *Provider) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-	})
-}
+// verbatim is a text in which $ is to be expanded.
+type verbatim string
 
-// ids names the components of every Provider. Where two come to the same name,
-// as a-b/c and a/b-c do, both have a dot instead, which no namespace has in it.
-// A name with a dot of its own always has, so that nothing else can come to it.
-func (t *translation) ids() map[*Provider]string {
-	count, ids := map[string]int{}, map[*Provider]string{}
-	for _, p := range t.manifests.providers {
-		count[p.Namespace+"-"+p.Name]++
-	}
-	for _, p := range t.manifests.providers {
-		ids[p] = p.Namespace + "-" + p.Name
-		if count[ids[p]] > 1 || strings.Contains(p.Name, ".") {
-			ids[p] = p.Namespace + "." + p.Name
+// placeholders stand for the values of a Secret, also where they cannot be read: what is
+// wrong with them is a warning. The keys of a Secret that is not among the manifests are
+// those that one for such a reference usually has.
+func (t *assembly) placeholders(r *Result, row providers.Row, ref reference, field string) map[string]any {
+	p := r.provider
+	keys := usualKeys(p, row, field)
+	if secret, ok := t.secrets[ref]; ok {
+		keys = secret.keys
+		t.warnings = append(t.warnings, secret.faults...)
+		if secret.encrypted {
+			t.warn(secret.Object, "sops", "the Secret is encrypted: set the variables to its decrypted values")
 		}
+	} else {
+		t.warn(p.Object, "spec."+field, "the Secret %s is not among the manifests, its keys are assumed to be %s", ref, strings.Join(keys, ", "))
 	}
-	return ids
-}
-
-// alertsOf are the Alerts of a Provider that can match anything, sorted.
-func (t *translation) alertsOf(p *Provider) []*Alert {
-	var alerts []*Alert
-	for _, a := range t.manifests.alerts {
-		if a.Namespace != p.Namespace || a.ProviderRef != p.Name {
+	values := map[string]any{}
+	for _, key := range keys {
+		name, of := variable(ref, key), ref.String()+" "+key
+		if before, used := t.variables[name]; used && before != of {
+			r.fault("spec."+field, "the variable "+name+" would stand for the Secret keys "+before+" and "+of)
+			r.Ready = false
 			continue
 		}
-		if len(a.EventSources) == 0 {
-			t.warn(a.Object, "spec.eventSources", "lists nothing, so the Alert matches nothing")
-			continue
-		}
-		alerts = append(alerts, a)
+		t.variables[name] = of
+		values[key] = verbatim("${env:" + name + "}")
 	}
-	slices.SortFunc(alerts, func(a, b *Alert) int { return strings.Compare(a.Name, b.Name) })
-	return alerts
+	return values
 }
 
-func (t *translation) warnOfLostAlerts() {
-	there := map[reference]bool{}
-	for _, p := range t.manifests.providers {
-		there[p.ref()] = true
+func usualKeys(p *Provider, row providers.Row, field string) []string {
+	switch field {
+	case "certSecretRef":
+		return []string{"ca.crt"}
+	case "proxySecretRef":
+		return []string{"address"}
 	}
-	for _, a := range t.manifests.alerts {
-		to := reference{a.Namespace, a.ProviderRef}
-		if a.ProviderRef != "" && !there[to] {
-			t.warn(a.Object, "spec.providerRef", "there is no Provider %s, so the Alert tells nobody", to)
-		}
+	var keys []string
+	if p.Address == "" && row.Address != providers.Unused {
+		keys = append(keys, "address")
 	}
+	switch {
+	case row.Token != providers.Unused:
+		keys = append(keys, "token")
+	case row.Password != providers.Unused:
+		keys = append(keys, "username", "password")
+	}
+	return keys
 }
 
-// settingPaths are the fields in which the settings of an exporter are written.
-var settingPaths = map[string]string{
-	"address": "spec.address", "channel": "spec.channel", "username": "spec.username", "proxy_url": "spec.proxy",
-	"timeout": "spec.timeout", "commit_status_expr": "spec.commitStatusExpr",
-	"token": "spec.secretRef", "password": "spec.secretRef",
-	"secret": "spec.secretRef", "secret_dir": "spec.secretRef",
-	"cert_secret": "spec.certSecretRef", "cert_secret_dir": "spec.certSecretRef",
-	"proxy_secret": "spec.proxySecretRef", "proxy_secret_dir": "spec.proxySecretRef",
+var notInVariables = regexp.MustCompile(`[^A-Z0-9]`)
+
+func variable(ref reference, key string) string {
+	return "FLUX_" + notInVariables.ReplaceAllString(strings.ToUpper(ref.namespace+"_"+ref.name+"_"+key), "_")
 }
 
-// check tells what the exporter would refuse, at the fields that it is of. What
-// is known to be wrong already is not told twice.
-func (t *translation) check(p *Provider, alerts []*Alert, settings map[string]any) {
-	faulty := func(a *Alert) bool { return len(a.faults) > 0 }
-	if t.options.Check == nil || len(p.faults) > 0 || slices.ContainsFunc(alerts, faulty) {
-		return
-	}
-	err := t.options.Check(settings)
-	if err == nil {
-		return
-	}
-	for line := range strings.Lines(err.Error()) {
-		line = strings.TrimSpace(line)
-		key, rest, _ := strings.Cut(line, ": ")
-		path := settingPaths[key]
-		if path == "spec."+key {
-			line = rest
+// escape doubles every $ of the values, because the collector expands them. It does not
+// expand keys.
+func escape(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, "$", "$$")
+	case verbatim:
+		return string(v)
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = escape(item)
 		}
-		t.fault(p.Object, path, "%s", line)
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key, item := range v {
+			m[key] = escape(item)
+		}
+		return m
 	}
+	return v
 }

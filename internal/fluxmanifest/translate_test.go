@@ -1,7 +1,6 @@
 package fluxmanifest
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,12 +59,12 @@ spec:
     runbook: https://example.com/${cluster}
   summary: production
   suspend: true
-`, Options{Endpoint: "0.0.0.0:8787", Storage: "/var/lib/$flux", Secrets: SecretsMounted, SecretRoot: "/secrets"})
+`, Collector{Endpoint: "0.0.0.0:8787", Storage: "/var/lib/$flux", Options: Options{Secrets: SecretsMounted, SecretRoot: "/secrets"}})
 	require.Empty(t, got.faults)
 	assert.Equal(t, map[string]any{
 		"receivers":  map[string]any{"flux_event": map[string]any{"endpoint": "0.0.0.0:8787"}},
-		"extensions": map[string]any{"file_storage/flux": map[string]any{"directory": "/var/lib/$$flux"}},
-		"exporters": map[string]any{"flux_notify/flux-system-status": map[string]any{
+		"extensions": map[string]any{"file_storage/flux": map[string]any{"directory": "/var/lib/$$flux", "create_directory": true}},
+		"exporters": map[string]any{"flux_notify/flux-system.status": map[string]any{
 			"type": "slack", "address": "https://slack.com/api/chat.postMessage", "channel": "general", "username": "flux",
 			"timeout": "1m30s", "proxy_url": "http://proxy.example.com:3128", "suspend": true,
 			"uid":        "6f0a8c1e-0001-4000-8000-000000000001",
@@ -87,26 +86,26 @@ spec:
 		}},
 		"service": map[string]any{
 			"extensions": []any{"file_storage/flux"},
-			"pipelines": map[string]any{"logs/flux-flux-system-status": map[string]any{
-				"receivers": []any{"flux_event"}, "exporters": []any{"flux_notify/flux-system-status"},
+			"pipelines": map[string]any{"logs/flux-system.status": map[string]any{
+				"receivers": []any{"flux_event"}, "exporters": []any{"flux_notify/flux-system.status"},
 			}},
 		},
 	}, got.config)
 	assert.Equal(t, []string{
 		"flux.yaml:15: Provider flux-system/status: spec.proxy: is deprecated: use spec.proxySecretRef",
-		"flux.yaml:40: Alert flux-system/apps: spec.eventSources[1].matchLabels: Flux's events do not carry the labels of their objects: nothing matches until a processor adds attributes k8s.object.label.<key>",
+		"flux.yaml:40: Alert flux-system/apps: spec.eventSources[1].matchLabels: Flux's events do not have the labels of their objects: nothing matches until a processor adds attributes k8s.object.label.<key>",
 		"flux.yaml:46: Alert flux-system/apps: spec.summary: is deprecated: use spec.eventMetadata.summary",
 	}, got.warnings)
 }
 
 func TestTheLeast(t *testing.T) {
 	t.Parallel()
-	got := translate(t, provider+alert, Options{})
+	got := translate(t, provider+alert, Collector{})
 	assert.Empty(t, got.warnings)
 	assert.Equal(t, map[string]any{
 		"type": "generic", "address": "https://example.com/hook",
 		"alerts": []any{map[string]any{"name": "all", "namespace": "apps", "event_sources": []any{map[string]any{"kind": "Kustomization", "name": "*"}}}},
-	}, got.exporter(t, "apps-hook"))
+	}, got.exporter(t, "apps.hook"))
 	assert.Equal(t, map[string]any{"flux_event": map[string]any{"endpoint": "localhost:8787"}}, got.config["receivers"])
 	assert.NotContains(t, got.config, "extensions")
 	assert.NotContains(t, got.config["service"], "extensions")
@@ -125,7 +124,7 @@ func TestManyObjects(t *testing.T) {
 		".hidden.yaml":     provider,
 		".git/x.yaml":      provider,
 		"notes.txt":        "{",
-	}, Options{})
+	}, Collector{})
 	names := func(exporter string) []any {
 		var names []any
 		for _, a := range got.exporter(t, exporter)["alerts"].([]any) {
@@ -133,29 +132,29 @@ func TestManyObjects(t *testing.T) {
 		}
 		return names
 	}
-	assert.Equal(t, []any{"b", "z"}, names("apps-hook"))
-	assert.Equal(t, []any{"b"}, names("infra-hook"))
+	assert.Equal(t, []any{"b", "z"}, names("apps.hook"))
+	assert.Equal(t, []any{"b"}, names("infra.hook"))
 	assert.Empty(t, got.warnings)
 }
 
-func TestNamesThatWouldBeTheSame(t *testing.T) {
+func TestNamesNeverCollide(t *testing.T) {
 	t.Parallel()
 	both := func(namespace, name string) string {
 		replace := strings.NewReplacer("namespace: apps", "namespace: "+namespace, "name: hook", "name: "+name, "name: all", "name: of-"+name)
 		return replace.Replace(provider) + replace.Replace(alert) + "---"
 	}
-	got := translate(t, both("a-b", "c")+both("a", "b-c")+both("a", "b.c")+both("a-b", "d")+both("a", "b.d")+both("a", "d"), Options{})
-	for _, name := range []string{"a-b.c", "a.b-c", "a.b.c", "a-b-d", "a.b.d", "a-d"} {
+	got := translate(t, both("a-b", "c")+both("a", "b-c")+both("a", "b.c")+both("a", "d"), Collector{})
+	for _, name := range []string{"a-b.c", "a.b-c", "a.b.c", "a.d"} {
 		assert.NotNil(t, got.exporter(t, name))
-		assert.Contains(t, got.config["service"].(map[string]any)["pipelines"], "logs/flux-"+name)
+		assert.Contains(t, got.config["service"].(map[string]any)["pipelines"], "logs/"+name)
 	}
 }
 
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"v1beta1", "v1beta2", "v1beta3", "v1"} {
-		got := translate(t, strings.ReplaceAll(provider+alert, "v1beta3", version), Options{})
-		assert.NotNil(t, got.exporter(t, "apps-hook"), version)
+		got := translate(t, strings.ReplaceAll(provider+alert, "v1beta3", version), Collector{})
+		assert.NotNil(t, got.exporter(t, "apps.hook"), version)
 		assert.Empty(t, got.warnings, version)
 	}
 }
@@ -168,15 +167,15 @@ func TestLists(t *testing.T) {
 		return "- " + strings.ReplaceAll(text, "\n", "\n  ") + "\n"
 	}
 	for _, kind := range []string{"apiVersion: v1\nkind: List", "apiVersion: notification.toolkit.fluxcd.io/v1beta3\nkind: AlertList"} {
-		got := translate(t, kind+"\nmetadata: {resourceVersion: \"\"}\nitems:\n"+indent(provider)+indent(alert), Options{})
-		assert.NotNil(t, got.exporter(t, "apps-hook"))
+		got := translate(t, kind+"\nmetadata: {resourceVersion: \"\"}\nitems:\n"+indent(provider)+indent(alert), Collector{})
+		assert.NotNil(t, got.exporter(t, "apps.hook"))
 	}
 }
 
 func TestAListThatIsItsOwnItem(t *testing.T) {
 	t.Parallel()
-	got := translate(t, "&all\napiVersion: v1\nkind: List\nitems: [*all]\n---"+provider+alert, Options{})
-	assert.NotNil(t, got.exporter(t, "apps-hook"))
+	got := translate(t, "&all\napiVersion: v1\nkind: List\nitems: [*all]\n---"+provider+alert, Collector{})
+	assert.NotNil(t, got.exporter(t, "apps.hook"))
 }
 
 func TestOtherKindsAreLeftAlone(t *testing.T) {
@@ -212,8 +211,8 @@ replicaCount: 3
 - a list
 ---
 a text
----`+provider+alert, Options{})
-	assert.NotNil(t, got.exporter(t, "apps-hook"))
+---`+provider+alert, Collector{})
+	assert.NotNil(t, got.exporter(t, "apps.hook"))
 	assert.Empty(t, got.warnings)
 }
 
@@ -234,29 +233,13 @@ spec:
     - &first {kind: Kustomization, name: '*'}
     - {<<: *first, kind: HelmRelease}
     - *first
-`, Options{})
-	sources := got.exporter(t, "apps-hook")["alerts"].([]any)[0].(map[string]any)["event_sources"]
+`, Collector{})
+	sources := got.exporter(t, "apps.hook")["alerts"].([]any)[0].(map[string]any)["event_sources"]
 	assert.Equal(t, []any{
 		map[string]any{"kind": "Kustomization", "name": "*"},
 		map[string]any{"kind": "HelmRelease", "name": "*"},
 		map[string]any{"kind": "Kustomization", "name": "*"},
 	}, sources)
-}
-
-func TestCheckIsToldAtItsField(t *testing.T) {
-	t.Parallel()
-	var seen map[string]any
-	options := Options{Check: func(settings map[string]any) error {
-		seen = settings
-		return errors.Join(errors.New("address: has no $host"), errors.New("token: must be set"), errors.New("something else"))
-	}}
-	got := translate(t, strings.Replace(provider, "/hook", "/$hook", 1)+alert, options)
-	assert.Equal(t, "https://example.com/$hook", seen["address"], "as the exporter would see it")
-	assert.Equal(t, []string{
-		"flux.yaml:2: Provider apps/hook: something else",
-		"flux.yaml:5: Provider apps/hook: spec.secretRef: token: must be set",
-		"flux.yaml:7: Provider apps/hook: spec.address: has no $host",
-	}, got.faults)
 }
 
 func TestLoadOfFiles(t *testing.T) {
@@ -267,14 +250,16 @@ func TestLoadOfFiles(t *testing.T) {
 
 	manifests, err := Load(filepath.Join(dir, "provider.txt"), filepath.Join(dir, "more"))
 	require.NoError(t, err)
-	config, _, err := Translate(manifests, Options{})
-	require.NoError(t, err)
-	assert.Contains(t, config["exporters"], "flux_notify/apps-hook")
+	config, _, faults := Translate(manifests, Collector{})
+	assert.Empty(t, faults)
+	assert.Contains(t, config["exporters"], "flux_notify/apps.hook")
 
-	manifests, err = Load(dir)
+	manifests, err = Load(dir, filepath.Join(dir, "more"))
 	require.NoError(t, err)
-	_, _, err = Translate(manifests, Options{})
-	require.ErrorContains(t, err, "alert.yaml:2: Alert apps/all: is there twice, first in ", "the link to a file is followed")
+	faults = manifests.Results(Options{}).Faults
+	require.ErrorContains(t, faults, "folder.yaml: is a folder: only regular files are read")
+	require.ErrorContains(t, faults, "alert.yaml:2: Alert apps/all: is defined twice, first in ", "the link to a file is followed")
+	assert.Len(t, faults, 3, "a path that is given twice is read once")
 
 	_, err = Load(filepath.Join(dir, "absent"), filepath.Join(dir, "gone"))
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -299,8 +284,8 @@ metadata: {name: apps, namespace: flux-system}
 spec:
   providerRef: {name: status}
   eventSources: [{kind: Kustomization, name: '*'}]
-`, Options{})
-	exporter := got.exporter(t, "flux-system-status")
+`, Collector{})
+	exporter := got.exporter(t, "flux-system.status")
 	assert.Equal(t, "status", exporter["name"])
 	assert.Equal(t, "flux-system", exporter["namespace"])
 }
