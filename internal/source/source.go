@@ -82,5 +82,10 @@ func (f Fault) String() string {
 	return strings.Join(append(parts, f.Text), ": ")
 }
 
-// Object is "Alert apps/slack".
-func (f Fault) Object() string { return f.Kind + " " + f.Namespace + "/" + f.Name }
+// Object is "Alert apps/slack", or the kind where there is no name.
+func (f Fault) Object() string {
+	if f.Name == "" {
+		return f.Kind
+	}
+	return f.Kind + " " + f.Namespace + "/" + f.Name
+}
