@@ -97,9 +97,9 @@ func (c *combination) find(key string) int {
 	return slices.IndexFunc(c.fields, func(f notify.Field) bool { return f.Key == key })
 }
 
-// set adds a field, unless its key or its value is blank.
+// set adds a field, unless its value is blank.
 func (c *combination) set(f notify.Field) {
-	if blank(f.Key) || blank(f.Value) {
+	if blank(f.Value) {
 		return
 	}
 	i := c.find(f.Key)
