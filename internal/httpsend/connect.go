@@ -33,12 +33,14 @@ func Connect(ctx context.Context, s notify.Settings) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.transport.RoundTrip(req)
+	sent, w := follow(req)
+	defer w.cancel()
+	res, err := t.transport.RoundTrip(sent)
 	switch {
 	case connected.Load():
 		err = nil
 	case err != nil:
-		return t.transportError(ctx, t.address.Host, err)
+		return t.transportError(w, t.address.Host, err)
 	}
 	if res == nil {
 		return err
