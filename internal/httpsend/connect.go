@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
@@ -33,7 +34,7 @@ func Connect(ctx context.Context, s notify.Settings) error {
 	if err != nil {
 		return err
 	}
-	sent, w := follow(req)
+	sent, w := follow(req, time.Now())
 	defer w.cancel()
 	res, err := t.transport.RoundTrip(sent)
 	switch {

@@ -55,13 +55,13 @@ type progress struct {
 }
 
 // follow makes the request that is sent in place of another one, and follows it.
-// cancel must be called when its answer has been read.
-func follow(req *http.Request) (*http.Request, *progress) {
+// begun is when the delivery began, where its context does not know it. cancel must
+// be called when the answer has been read.
+func follow(req *http.Request, begun time.Time) (*http.Request, *progress) {
 	ctx := req.Context()
-	p := &progress{ctx: ctx, target: hostPort(req.URL), begun: begunAt(ctx)}
-	p.since = time.Now()
-	if p.begun.IsZero() {
-		p.begun = p.since
+	p := &progress{ctx: ctx, target: hostPort(req.URL), begun: begun, since: time.Now()}
+	if at := begunAt(ctx); !at.IsZero() {
+		p.begun = at
 	}
 	p.trace = httptrace.ClientTrace{
 		GetConn:           p.getConn,
@@ -204,7 +204,7 @@ func (p *progress) timeout() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	limit := time.Since(p.since) // a limit of the transport's own, of this phase
-	if deadline, ok := p.ctx.Deadline(); ok && !time.Now().Before(deadline) {
+	if deadline, ok := p.ctx.Deadline(); ok && p.ctx.Err() != nil {
 		limit = deadline.Sub(p.begun)
 	}
 	described := "timeout"

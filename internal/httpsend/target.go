@@ -105,12 +105,13 @@ func ParseAddress(address string) (*url.URL, error) {
 
 // Deliver sends one payload.
 func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
+	start := time.Now()
 	req, err := t.request(ctx, p)
 	if err != nil {
 		return err
 	}
 	authorization := req.Header.Get("Authorization")
-	sent, w := follow(req)
+	sent, w := follow(req, start)
 	defer w.cancel()
 	res, err := t.transport.RoundTrip(sent)
 	if err != nil {

@@ -44,7 +44,8 @@ func (t *Transport) Client() *http.Client {
 // RoundTrip implements http.RoundTripper. The answer's body has been read: what
 // the network can do to it has been done.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := t.patience(req); err != nil {
+	start := time.Now()
+	if err := t.mayBegin(req); err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
@@ -55,7 +56,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	host, authorization := out.URL.Host, out.Header.Get("Authorization")
-	sent, w := follow(out)
+	sent, w := follow(out, start)
 	defer w.cancel()
 	res, err := t.transport.RoundTrip(sent)
 	if err != nil {
@@ -133,10 +134,10 @@ func (t *Transport) slowDown(h http.Header) {
 	}
 }
 
-// patience refuses to begin a delivery while the endpoint wants to be left alone.
+// mayBegin refuses to begin a delivery before the endpoint's Retry-After has passed.
 // One that has begun goes on: it would begin again with the request that was
 // answered so, and never come to its end.
-func (t *Transport) patience(req *http.Request) error {
+func (t *Transport) mayBegin(req *http.Request) error {
 	if begun(req.Context(), t) {
 		return nil
 	}
@@ -149,7 +150,7 @@ func (t *Transport) patience(req *http.Request) error {
 	}
 	return &notify.Error{
 		Class: notify.Throttled, Type: "rate_limit", Delay: clamp(delay),
-		Err: errors.New(req.URL.Host + " has asked for patience with its last answer"),
+		Err: errors.New(req.URL.Host + " has asked to wait before the next request"),
 	}
 }
 
