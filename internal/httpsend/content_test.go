@@ -146,14 +146,20 @@ func TestPages(t *testing.T) {
 // An announced length is not trusted with its memory.
 func TestAnnouncedLength(t *testing.T) {
 	t.Parallel()
-	transport, url := sdk(t, httpsend.Options{}, func(w http.ResponseWriter, _ *http.Request) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(1<<30))
 		_, _ = io.WriteString(w, "short")
 	})
+	inner := &http.Transport{}
+	t.Cleanup(inner.CloseIdleConnections)
+	counted := &counting{RoundTripper: inner}
+	transport, err := httpsend.NewTransport(notify.Settings{Address: url, HTTP: &http.Client{Transport: counted}}, httpsend.Options{})
+	require.NoError(t, err)
 	_, used := transport.OwnMemory()
-	_, err := get(t, transport, url)
+	_, err = get(t, transport, url)
 	assert.Equal(t, "connection", failure(t, err).Type)
 	assert.Zero(t, used())
+	assert.EqualValues(t, 1<<20, counted.longest.Load())
 }
 
 func TestMemoryOfAllAnswers(t *testing.T) {
@@ -227,6 +233,28 @@ func TestMemoryOfAPage(t *testing.T) {
 		require.Eventually(t, func() bool { return used() == 0 }, 10*time.Second, time.Millisecond, name)
 		cancel()
 		_ = res.Body.Close()
+	}
+}
+
+// An answer that nobody gets to read keeps no memory.
+func TestMemoryOfARefusal(t *testing.T) {
+	t.Parallel()
+	refuse := func(httpsend.Answer) (*notify.Error, bool) { return notify.Permanentf("judged", "judged"), true }
+	for _, status := range []int{http.StatusOK, http.StatusBadGateway} {
+		handler := func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = w.Write(make([]byte, 100<<10))
+		}
+		transport, url := sdk(t, httpsend.Options{Judge: refuse}, handler)
+		_, used := transport.OwnMemory()
+		_, err := get(t, transport, url)
+		assert.Equal(t, "judged", failure(t, err).Type)
+		assert.Zero(t, used(), "SDK, %d", status)
+
+		p := target(t, notify.Settings{Address: serve(t, handler)}, httpsend.Options{Judge: refuse})
+		_, used = p.OwnMemory()
+		assert.Equal(t, "judged", failure(t, p.Deliver(t.Context(), post)).Type)
+		assert.Zero(t, used(), "target, %d", status)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +121,7 @@ func TestStrayDials(t *testing.T) {
 	wants := func(c *httptrace.ClientTrace) { c.GetConn(hook + ":443") }
 	dials := func(c *httptrace.ClientTrace) { c.ConnectStart("tcp", "192.0.2.1:443") }
 	refused := func(c *httptrace.ClientTrace) { c.ConnectDone("tcp", "192.0.2.1:443", errors.New("refused")) }
+	byProxy := func(c *httptrace.ClientTrace) { c.GetConn("proxy.example.com:3128") }
 	greets := func(c *httptrace.ClientTrace) { c.TLSHandshakeStart() }
 	gets := func(info httptrace.GotConnInfo) func(*httptrace.ClientTrace) {
 		return func(c *httptrace.ClientTrace) { c.GotConn(info) }
@@ -134,6 +137,7 @@ func TestStrayDials(t *testing.T) {
 	}{
 		"nothing":                                 {nil, ""},
 		"one of several addresses":                {steps{wants, dials, dials, refused}, " while connecting to hooks.example.com:443"},
+		"one of a proxy's addresses":              {steps{byProxy, dials, dials, refused}, " while connecting to proxy.example.com:3128"},
 		"a dial after another connection":         {steps{wants, dials, returned, greets}, " while sending the request"},
 		"a dial after the request":                {steps{wants, fresh, writes(nil), greets, dials}, " while waiting for the answer"},
 		"a second attempt, whose dial is its own": {steps{wants, idle, wants, dials, greets}, " in the TLS handshake"},
@@ -188,4 +192,55 @@ func TestProxyFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Over HTTP/2 many requests share a connection, which the first has dialled.
+func TestDeadlineOverHTTP2(t *testing.T) {
+	t.Parallel()
+	ca := testca.New(t)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{ca.Issue(t, testca.Leaf{})}}
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}}
+	t.Cleanup(transport.CloseIdleConnections)
+	for range 3 {
+		ctx := newExpiring(t)
+		e := failure(t, over(t, server.URL, transport, httpsend.Options{}).Deliver(httptrace.WithClientTrace(ctx, at(sent, ctx.expire)), post))
+		assert.Equal(t, server.Listener.Addr().String()+": timeout after 15s while waiting for the answer", e.Error())
+	}
+}
+
+// Many requests with little time over few connections: whatever each waits for, it
+// is one of the phases that there are here.
+func TestDeadlinesAtOnce(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(2 * time.Millisecond):
+			_, _ = io.WriteString(w, strings.Repeat("x", 10_000))
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	transport := &http.Transport{MaxConnsPerHost: 2}
+	t.Cleanup(transport.CloseIdleConnections)
+	p := over(t, server.URL, transport, httpsend.Options{Judge: func(httpsend.Answer) (*notify.Error, bool) { return nil, true }})
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for i := range 50 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(worker+i)*100*time.Microsecond)
+				err := p.Deliver(ctx, post)
+				cancel()
+				var e *notify.Error
+				if errors.As(err, &e) {
+					assert.Equal(t, "timeout", e.Type)
+					assert.Regexp(t, `: timeout( after [0-9.]+[mµ]?s)?( while (waiting for a free connection|connecting to 127\.0\.0\.1:\d+|sending the request|waiting for the answer|reading the answer))?$`, e.Error())
+				}
+			}
+		})
+	}
+	group.Wait()
 }
