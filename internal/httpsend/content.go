@@ -14,7 +14,7 @@ const (
 	// maxDrain is how much more is read so that the connection can be used
 	// again, in bytes; past that a new connection costs less.
 	maxDrain = 256 << 10
-	// maxDrainTime is how long that may take.
+	// maxDrainTime bounds that in time.
 	maxDrainTime = time.Second
 
 	firstPiece   = 1 << 10
@@ -31,8 +31,8 @@ type content struct {
 	once   sync.Once
 }
 
-// receive reads an answer up to a limit. What it has read is there even if there
-// is an error. The content must be released.
+// receive reads an answer up to a limit. With an error it returns the content up to
+// there. The content must be released.
 func (p *party) receive(w *progress, res *http.Response, limit int64) (*content, error) {
 	c := &content{hold: hold{memory: p.memory, target: p.pages}}
 	if res.ContentLength == 0 {
@@ -66,9 +66,9 @@ func (c *content) ended(err error) error {
 	return err
 }
 
-// next is the length of the next piece: the rest, where the endpoint has announced
-// the length, else as much as there is. An announcement is not trusted with more
-// memory than longestPiece.
+// next is the length of the next piece: the rest of an announced length, else as much
+// as was read before. An endpoint that announces more than it sends gets no more than
+// longestPiece.
 func (c *content) next(announced int64) int64 {
 	if announced > 0 {
 		return min(announced-c.size, longestPiece)
@@ -87,7 +87,7 @@ func fill(r io.Reader, buffer []byte) (n int, err error) {
 	return n, err
 }
 
-// head is the beginning of the content, as much as an answer is judged by.
+// head is the beginning of the content, up to maxAnswer.
 func (c *content) head() []byte {
 	if len(c.pieces) == 1 && c.size <= maxAnswer {
 		return c.pieces[0]
@@ -102,8 +102,8 @@ func (c *content) head() []byte {
 // release gives back the memory.
 func (c *content) release() { c.once.Do(c.hold.release) }
 
-// open makes a body of the content, for an SDK. The memory counts until the SDK
-// has read or closed it, at the latest until the context ends.
+// open makes a body of the content, for an SDK. The memory is released when the SDK
+// has read or closed the body, at the latest when the context ends.
 func (c *content) open(ctx context.Context) io.ReadCloser {
 	if len(c.hold.held) == 0 {
 		return io.NopCloser(c.reader())
@@ -122,7 +122,7 @@ func (c *content) reader() io.Reader {
 	return io.MultiReader(readers...)
 }
 
-// page is a body that counts.
+// page is a body whose memory is counted.
 type page struct {
 	io.Reader
 	content *content
@@ -145,7 +145,7 @@ func (p *page) Close() error {
 	return nil
 }
 
-// drain reads what is not needed, so that the connection can be used again.
+// drain reads the rest of an answer, so that the connection can be used again.
 func (w *progress) drain(res *http.Response) {
 	if res.ContentLength == 0 {
 		return

@@ -143,7 +143,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// An announced length is not trusted with its memory.
+// An endpoint that announces more than it sends gets little memory.
 func TestAnnouncedLength(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -207,7 +207,7 @@ func TestShortAnswersDoNotWait(t *testing.T) {
 	require.NoError(t, p.Deliver(t.Context(), post))
 }
 
-// The memory of a page is its SDK's until that is done with it: one way or another.
+// The memory of a page is released when the SDK has finished with it, in any way.
 func TestMemoryOfAPage(t *testing.T) {
 	t.Parallel()
 	transport, url := sdk(t, httpsend.Options{}, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 100<<10)) })
@@ -236,7 +236,7 @@ func TestMemoryOfAPage(t *testing.T) {
 	}
 }
 
-// An answer that nobody gets to read keeps no memory.
+// A refused answer keeps no memory.
 func TestMemoryOfARefusal(t *testing.T) {
 	t.Parallel()
 	refuse := func(httpsend.Answer) (*notify.Error, bool) { return notify.Permanentf("judged", "judged"), true }
@@ -258,7 +258,7 @@ func TestMemoryOfARefusal(t *testing.T) {
 	}
 }
 
-// What follows an answer is not waited for longer than a new connection would take.
+// An answer without an end does not delay a delivery until its deadline.
 func TestDrainEnds(t *testing.T) {
 	t.Parallel()
 	address := listen(t, func(conn net.Conn) {

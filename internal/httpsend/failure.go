@@ -56,7 +56,7 @@ func explain(w *progress, err error) (errorType, text string) {
 	return "connection", err.Error()
 }
 
-// detail is what the network adds to a timeout: the address that was tried.
+// detail is the network's own text of a timeout, with the address that was dialled.
 func detail(err error) string {
 	var failed *net.OpError
 	if errors.As(err, &failed) {
@@ -65,9 +65,9 @@ func detail(err error) string {
 	return ""
 }
 
-// Untrusted tells whether an error is about a certificate that could not be
-// verified, and the reason. Such an error is as retryable as others of the network:
-// while an authority is rotated, the two sides may disagree for a moment.
+// Untrusted reports whether an error is about a certificate that could not be
+// verified, and the reason. Such an error is retryable like any network error: during
+// the rotation of a CA, both sides disagree for a moment.
 func Untrusted(err error) (reason string, untrusted bool) {
 	var (
 		verification *tls.CertificateVerificationError

@@ -63,7 +63,7 @@ func TestOwnLimitsOfTheTransport(t *testing.T) {
 	}
 }
 
-// A middleware that does not come to sending leaves the phase unknown.
+// A middleware that does not send leaves the phase unknown.
 func TestDeadlineOfUnknownPhase(t *testing.T) {
 	t.Parallel()
 	ctx := newExpiring(t)
@@ -92,7 +92,7 @@ func TestDeadlineOfADelivery(t *testing.T) {
 	t.Parallel()
 	ctx := newExpiring(t)
 	marked := httpsend.OneDelivery(ctx)
-	time.Sleep(200 * time.Millisecond) // as if requests before it had taken so long
+	time.Sleep(200 * time.Millisecond) // the time of earlier requests
 	transport, err := httpsend.NewTransport(notify.Settings{Address: "http://" + hook, HTTP: &http.Client{Transport: to(listen(t, silent), "")}}, httpsend.Options{})
 	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(marked, at(sent, ctx.expire)), http.MethodGet, "http://"+hook, nil)
@@ -114,8 +114,8 @@ func script(ctx *expiring, steps ...func(*httptrace.ClientTrace)) roundTrip {
 	}
 }
 
-// Dials go on in the background: what they report late is not what a request waits
-// for.
+// Dials continue in the background. A request does not wait for what they report
+// late.
 func TestStrayDials(t *testing.T) {
 	t.Parallel()
 	wants := func(c *httptrace.ClientTrace) { c.GetConn(hook + ":443") }

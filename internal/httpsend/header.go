@@ -27,8 +27,8 @@ func OperatorHeader(headers []notify.Header) http.Header {
 	return h
 }
 
-// identify adds a header that says which program speaks. What the options have
-// replaces it, as it replaces that of an SDK.
+// identify adds the User-Agent, which replaces that of an SDK, and the headers of the
+// options, which may replace it in turn.
 func (p *party) identify(h http.Header) {
 	h.Set("User-Agent", version.UserAgent())
 	add(h, p.options.Header)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// phase is what a request waits for. Those up to phaseHandshake end with a
+// phase is what a request waits for. The phases up to phaseHandshake end with a
 // connection.
 type phase uint8
 
@@ -45,12 +45,12 @@ type progress struct {
 	phase phase
 	since time.Time
 	// peer is the host:port that is dialled: the proxy's, where there is one. An
-	// authenticator that sends requests of its own in the context of this one
-	// shows up here too, so an error names the peer and does not call it a proxy.
+	// authenticator that sends its own requests with this context changes it too, so
+	// an error names the peer and does not call it a proxy.
 	peer string
-	name string // that is resolved
-	// dialled: a dial for this request has begun. stray: it goes on although the
-	// request has got another connection, so that later callbacks may be its own.
+	name string // the host that is resolved
+	// dialled: a dial for this request has begun. stray: it continues although the
+	// request uses another connection, so that later callbacks may be about it.
 	dialled, stray bool
 }
 
@@ -154,8 +154,8 @@ func (p *progress) connectDone(_, _ string, err error) {
 	p.connected()
 }
 
-// connected is followed at once by the handshake or the request, but where a proxy
-// has to connect first.
+// connected is followed at once by the handshake or the request, except where a proxy
+// connects first.
 func (p *progress) connected() {
 	if p.detour() {
 		p.dialling(phaseTunnel)
@@ -168,7 +168,7 @@ func (p *progress) handshakeStart() {
 	p.dialling(phaseHandshake)
 }
 
-// handshakeDone may be that of a proxy which speaks TLS itself.
+// handshakeDone may be about the handshake with an https proxy.
 func (p *progress) handshakeDone(_ tls.ConnectionState, err error) {
 	if err != nil {
 		return
@@ -186,10 +186,10 @@ func (p *progress) wroteRequest(info httptrace.WroteRequestInfo) {
 	}
 }
 
-// detour tells whether the peer is another one than the endpoint.
+// detour reports whether the peer is not the endpoint.
 func (p *progress) detour() bool { return p.peer != "" && p.peer != p.target }
 
-// proxyPeer is the peer of a request that goes another way than directly.
+// proxyPeer is the peer if that is not the endpoint, and the phase.
 func (p *progress) proxyPeer() (peer string, at phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,7 +199,7 @@ func (p *progress) proxyPeer() (peer string, at phase) {
 	return p.peer, p.phase
 }
 
-// timeout describes a request that has taken too long.
+// timeout describes a request that exceeded a limit.
 func (p *progress) timeout() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,14 +214,14 @@ func (p *progress) timeout() string {
 	return described + p.waiting()
 }
 
-// canceled describes a request that was ended from outside.
+// canceled describes a request whose context was canceled.
 func (p *progress) canceled() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return "canceled" + p.waiting()
 }
 
-// rounded leaves out what a person does not want to read.
+// rounded drops the digits that do not matter.
 func rounded(d time.Duration) time.Duration {
 	if d >= time.Second {
 		return d.Round(100 * time.Millisecond)
@@ -229,8 +229,7 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-// waiting says what the request waits for; "" where that is not known. The caller
-// holds mu.
+// waiting describes the phase; "" where it is not known. The caller holds mu.
 func (p *progress) waiting() string {
 	var words string
 	switch p.phase {

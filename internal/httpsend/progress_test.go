@@ -55,7 +55,7 @@ func (e *expiring) Err() error {
 // The moments at which the time of a request is up.
 const (
 	wanted     = "a connection is wanted"
-	resolving  = "the resolver is asked"
+	resolving  = "the host is being resolved"
 	connecting = "the connection is being made"
 	connected  = "the connection is there"
 	greeting   = "the handshake begins"
@@ -192,8 +192,8 @@ func stuck(t *http.Transport, release <-chan struct{}) *http.Transport {
 	return t
 }
 
-// lost is a dialer whose resolver does not answer, until the release.
-func lost(release <-chan struct{}) *http.Transport {
+// unresolved is a dialer whose resolver does not answer, until the release.
+func unresolved(release <-chan struct{}) *http.Transport {
 	return &http.Transport{DialContext: (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		<-release
 		return nil, errors.New("released")
@@ -239,7 +239,7 @@ func TestDeadlineNamesItsPhase(t *testing.T) {
 		moment    string
 		want      string
 	}{
-		"resolver":             {"https", lost(release), 1, resolving, "while resolving hooks.example.com"},
+		"resolver":             {"https", unresolved(release), 1, resolving, "while resolving hooks.example.com"},
 		"free connection":      {"http", busy(t), 1, wanted, "while waiting for a free connection"},
 		"connection":           {"http", stuck(to("", ""), release), 1, connecting, "while connecting to hooks.example.com:80"},
 		"connection to proxy":  {"https", stuck(to("", "http"), release), 1, connecting, "while connecting to proxy.example.com:3128"},

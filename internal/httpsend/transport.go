@@ -79,8 +79,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// page reads an answer: all of a success, and of a refusal as much as is quoted. A
-// success that is longer than maxPage is of no use, nor is its repetition.
+// page reads an answer: a success as a whole, a refusal up to maxAnswer. A success
+// longer than maxPage is a permanent error: the SDK cannot read a part of it, and a
+// retry would get it again, or do again what has succeeded.
 func (t *Transport) page(w *progress, res *http.Response, host string) (*content, error) {
 	if res.StatusCode >= http.StatusMultipleChoices {
 		body, err := t.receive(w, res, maxAnswer)
@@ -91,7 +92,7 @@ func (t *Transport) page(w *progress, res *http.Response, host string) (*content
 	}
 	body, err := t.receive(w, res, maxPage)
 	if err == nil && !body.whole {
-		err = notify.Permanentf("too_large", "%s answered with more than the %d MiB that are read of an answer", host, maxPage>>20)
+		err = notify.Permanentf("too_large", "%s: the answer exceeds the limit of %d MiB", host, maxPage>>20)
 	}
 	if err != nil {
 		body.release()
@@ -150,7 +151,7 @@ func (t *Transport) mayBegin(req *http.Request) error {
 	}
 	return &notify.Error{
 		Class: notify.Throttled, Type: "rate_limit", Delay: clamp(delay),
-		Err: errors.New(req.URL.Host + " has asked to wait before the next request"),
+		Err: errors.New(req.URL.Host + ": paused, as its last answer requested (Retry-After or rate limit)"),
 	}
 }
 

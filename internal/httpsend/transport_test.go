@@ -217,7 +217,7 @@ func TestTransportBoundsAnswers(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, notify.Permanent, e.Class)
 	assert.Equal(t, "too_large", e.Type)
-	assert.Contains(t, e.Error(), "answered with more than the 32 MiB")
+	assert.Contains(t, e.Error(), ": the answer exceeds the limit of 32 MiB")
 }
 
 func TestTransportBrokenAnswer(t *testing.T) {

@@ -19,9 +19,9 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
-// NamesItself proves that every request of a delivery names the program and its
-// version, also those of a vendor's SDK and those for a token. An operator who may
-// set headers may set another name.
+// NamesItself proves that every request of a delivery has the program and its version
+// as its User-Agent, also those of a vendor's SDK and those for a token. Where headers
+// can be configured, the operator's own User-Agent is used.
 func NamesItself(t *testing.T, row providers.Row) {
 	t.Helper()
 	ours := "otelcol-flux/" + version.String()
@@ -31,7 +31,7 @@ func NamesItself(t *testing.T, row providers.Row) {
 		s.Token, s.Secrets = "", AppSecrets(t)
 		withToken := AppServer(t, ok(row))
 		assert.Equal(t, []string{ours}, userAgents(t, row, s, func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/app") { // asked as the App itself
+			if strings.HasSuffix(r.URL.Path, "/app") { // requested with the App's own token
 				_, _ = io.WriteString(w, `{"slug":"flux"}`)
 				return
 			}
@@ -45,12 +45,12 @@ func NamesItself(t *testing.T, row providers.Row) {
 	}
 }
 
-// readsApp tells the types that may speak as a GitHub App.
+// readsApp reports whether the type accepts the credentials of a GitHub App.
 func readsApp(row providers.Row) bool {
 	return slices.ContainsFunc(row.Secrets, func(key string) bool { return slices.Contains(githubapp.Keys, key) })
 }
 
-// userAgents are the different names of a delivery's requests.
+// userAgents are the distinct User-Agents of a delivery's requests.
 func userAgents(t *testing.T, row providers.Row, s notify.Settings, handler http.HandlerFunc) []string {
 	t.Helper()
 	var mu sync.Mutex
@@ -103,15 +103,15 @@ func OwnHeaders(t *testing.T, row providers.Row) {
 	assert.Equal(t, transport.requests[0], transport.requests[1])
 }
 
-// Unverified proves that an endpoint whose certificate does not verify is tried
-// again, and that the error names the reason.
+// Unverified proves that a certificate that does not verify is a retryable error
+// which names the reason.
 func Unverified(t *testing.T, row providers.Row) {
 	t.Helper()
-	stranger := httptest.NewUnstartedServer(http.NotFoundHandler())
-	stranger.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake is meant to fail
-	stranger.StartTLS()
-	defer stranger.Close()
-	p := On(t, row, row.Sample, stranger.URL)
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake is meant to fail
+	server.StartTLS()
+	defer server.Close()
+	p := On(t, row, row.Sample, server.URL)
 	var e *notify.Error
 	require.ErrorAs(t, p.Deliver(t.Context(), Payload(t, p)), &e)
 	assert.Equal(t, notify.Retryable, e.Class)

@@ -114,8 +114,8 @@ func (p *Provider) reach(ctx context.Context) (*link, error) {
 	return nil, notify.Retryablef("connection", "not connected")
 }
 
-// notConnected is the failure of a connection. A certificate that does not verify
-// is one like others: while an authority is rotated, it may verify a moment later.
+// notConnected is the error without a connection. A certificate that does not verify
+// is retryable too: during the rotation of a CA it may verify a moment later.
 func notConnected(cause error) *notify.Error {
 	if reason, untrusted := httpsend.Untrusted(cause); untrusted {
 		return notify.Retryablef("tls", "not connected: the certificate could not be verified: %s", reason)
