@@ -108,6 +108,11 @@ func (d *Dispatcher) Wake() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.woken = true
+	d.addWorker()
+}
+
+// addWorker starts a worker, unless there are enough.
+func (d *Dispatcher) addWorker() {
 	if d.queue == nil || d.active >= d.settings.Workers || d.stopping && d.drained == nil {
 		return
 	}
@@ -142,6 +147,9 @@ func (d *Dispatcher) next() *outbox.Item {
 		case item != nil:
 			if item.Attempts > 0 {
 				d.retrying++
+			}
+			if item.More {
+				d.addWorker()
 			}
 			return item
 		case d.woken:

@@ -107,26 +107,29 @@ func (q *Queue) Next(retriesToo bool) (item *Item, wait time.Duration) {
 	q.outbox.mu.Lock()
 	defer q.outbox.mu.Unlock()
 	now := q.outbox.now()
-	due := retriesToo && len(q.retries) > 0 && q.retries[0].due <= now
-	switch {
+	switch due := retriesToo && q.retryDue(now); {
 	case due && (q.turn || q.fresh == nil):
 		q.turn = false
-		return q.item(heap.Pop(&q.retries).(*entry)), 0
+		return q.item(heap.Pop(&q.retries).(*entry), now), 0
 	case q.fresh != nil:
 		q.turn = true
 		e := q.fresh
 		q.fresh, e.ready = e.ready, nil
-		return q.item(e), 0
+		return q.item(e, now), 0
 	case len(q.retries) > 0 && retriesToo:
 		return nil, q.retries[0].due - now
 	}
 	return nil, 0
 }
 
-func (q *Queue) item(e *entry) *Item {
+func (q *Queue) retryDue(now time.Duration) bool {
+	return len(q.retries) > 0 && q.retries[0].due <= now
+}
+
+func (q *Queue) item(e *entry, now time.Duration) *Item {
 	return &Item{
 		Accepted: time.Unix(0, e.accepted), Attempts: int(e.attempts), Progress: int(e.progress),
-		Content: e.content, entry: e,
+		Content: e.content, More: q.fresh != nil || q.retryDue(now), entry: e,
 	}
 }
 
