@@ -139,9 +139,7 @@ func (d *Dispatcher) backOff(item *outbox.Item, failed *notify.Error) (wait time
 	interval = min(interval, float64(c.MaxInterval))
 	interval *= 1 + c.RandomizationFactor*(2*rand.Float64()-1)
 	wait = max(time.Duration(interval), failed.Delay)
-	// A clock that was set back makes acceptance a time in the future.
-	elapsed := max(time.Since(item.Accepted), 0)
-	return wait, c.MaxElapsedTime == 0 || elapsed+wait <= c.MaxElapsedTime
+	return wait, c.MaxElapsedTime == 0 || time.Since(item.Accepted)+wait <= c.MaxElapsedTime
 }
 
 // fail gives up a notification.

@@ -174,6 +174,18 @@ func TestRetriesBackOffAndEnd(t *testing.T) {
 	})
 }
 
+func TestRetriesBackOffWithAStorageToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(s *Settings) { s.Keep = true })
+		r.answer = unavailable
+		r.accept(1, "a")
+		time.Sleep(2 * time.Second)
+		assert.Equal(t, []time.Duration{0, time.Second}, r.times())
+		r.stop()
+	})
+}
+
 func TestAPermanentErrorIsFinal(t *testing.T) {
 	t.Parallel()
 	for _, retry := range []bool{true, false} {
@@ -338,15 +350,16 @@ func TestShutdownWithoutAStorageAttemptsEverythingOnceMore(t *testing.T) {
 		r.accept(1, "second")
 		r.accept(2, "refused")
 		r.accept(3, "hangs")
+		r.accept(3, "hangs")
 		synctest.Wait()
 		down = false
 		begun := time.Now()
 		r.stop()
-		assert.Equal(t, drainAttempt+6*time.Second, time.Since(begun), "the delivery under way keeps its timeout of 10 s")
+		assert.Equal(t, 10*time.Second+drainAttempt, time.Since(begun), "the delivery under way keeps its timeout of 10 s, the next one gets less")
 		assert.Equal(t, 1, r.count("sent first"))
 		assert.Equal(t, 1, r.count("sent second"))
 		assert.Equal(t, 1, r.count("failed refused: dropped at shutdown, set sending_queue::storage to keep it: 503 false"))
-		assert.Equal(t, 1, r.count("failed hangs: dropped at shutdown, set sending_queue::storage to keep it: no answer false"))
+		assert.Equal(t, 2, r.count("failed hangs: dropped at shutdown, set sending_queue::storage to keep it: no answer false"))
 		assert.Zero(t, r.q.Waiting())
 	})
 }
