@@ -59,6 +59,8 @@ func (e *endpoint) Deliver(ctx context.Context, p notify.Payload) error {
 
 func (e *endpoint) Acquire() (notify.Provider, func()) { return e, func() {} }
 
+func (e *endpoint) Timeout() time.Duration { return 10 * time.Second }
+
 func (e *endpoint) seen() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -123,7 +125,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 	retry := configretry.NewDefaultBackOffConfig()
 	retry.RandomizationFactor = 0
 	retry.InitialInterval, retry.MaxInterval, retry.Multiplier, retry.MaxElapsedTime = time.Second, 8*time.Second, 2, time.Minute
-	settings := Settings{Workers: 4, Timeout: 10 * time.Second, Retry: retry, Report: r.reports}
+	settings := Settings{Workers: 4, Retry: retry, Report: r.reports}
 	if change != nil {
 		change(&settings)
 	}
