@@ -189,8 +189,8 @@ func (d *Dispatcher) due() (item *outbox.Item, wait time.Duration) {
 	return item, wait
 }
 
-// expireInterval is how often a target that cannot deliver looks for notifications whose
-// time has ended.
+// expireInterval is how often, at least, a target that cannot deliver looks for
+// notifications whose time has ended.
 const expireInterval = time.Minute
 
 // expire gives up what has waited for too long while the target cannot deliver.
@@ -203,7 +203,7 @@ func (d *Dispatcher) expire(now time.Time) (wait time.Duration) {
 	for item := d.queue.NextOlder(now.Add(-limit)); item != nil; item = d.queue.NextOlder(now.Add(-limit)) {
 		d.work.Go(func() { d.giveUp(item, why, gaveUp) })
 	}
-	return min(limit, expireInterval)
+	return min(max(d.queue.Oldest().Add(limit).Sub(now), time.Second), expireInterval)
 }
 
 // SetReady tells whether the target can deliver. If not, why says why, and what waits

@@ -481,3 +481,61 @@ func TestADispatcherThatNeverStartedEnds(t *testing.T) {
 	d.Wake()
 	require.NoError(t, d.Shutdown(context.Background()))
 }
+
+// What waits for a target that cannot deliver waits on, and ends when its time has ended.
+func TestATargetThatCannotDeliver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.d.SetReady("there is no Secret apps/token")
+		r.accept(1, "early")
+		r.accept(2, "early")
+		time.Sleep(40 * time.Second)
+		r.accept(2, "late")
+		assert.Empty(t, r.seen())
+		assert.Equal(t, 3, r.q.Waiting())
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 2, r.count("failed early: gave up after retry_on_failure::max_elapsed_time: there is no Secret apps/token false"))
+		assert.Equal(t, 1, r.q.Waiting())
+		r.d.SetReady("")
+		synctest.Wait()
+		assert.Equal(t, []string{"late"}, r.seen())
+		r.stop()
+	})
+}
+
+func TestWhatWaitsForAnAbandonedTargetFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answer = unavailable
+		r.accept(1, "retried")
+		r.accept(1, "behind it")
+		synctest.Wait()
+		r.d.SetReady("deleted")
+		r.accept(2, "new")
+		r.d.Abandon("provider deleted")
+		assert.Zero(t, r.q.Waiting())
+		for _, message := range []string{"retried", "behind it", "new"} {
+			assert.Equal(t, 1, r.count("failed "+message+": provider deleted false"))
+		}
+		begun := time.Now()
+		r.stop()
+		assert.Zero(t, time.Since(begun))
+	})
+}
+
+// Without a storage, what waits for a target that cannot deliver is dropped at once.
+func TestShutdownOfATargetThatCannotDeliver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.d.SetReady("suspended")
+		r.accept(1, "a")
+		begun := time.Now()
+		r.stop()
+		assert.Zero(t, time.Since(begun))
+		assert.Equal(t, 1, r.count("failed a: dropped at shutdown"))
+	})
+}
