@@ -1,9 +1,9 @@
 package main
 
 import (
-	"runtime/debug"
-
 	"github.com/spf13/cobra"
+
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 const exitCodes = `
@@ -19,17 +19,10 @@ func newRoot() *cobra.Command {
 		Long: `fluxnotify shows what a flux_notify exporter would send, sends events to a
 flux_event receiver, checks configurations, and makes them out of Flux's manifests.
 ` + exitCodes,
-		Version:       version(),
+		Version:       version.String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.AddCommand(newRender(), newSend(), newCheck(), newConvert())
 	return root
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 // Every command has help that says what it does, how, and what its exit codes
@@ -35,7 +37,7 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, errOut, `unknown command "rendr"`)
 	out, _, code = command(t, "", "--version")
 	assert.Equal(t, exitDone, code)
-	assert.Contains(t, out, "fluxnotify version ")
+	assert.Equal(t, "fluxnotify version "+version.String()+"\n", out)
 }
 
 func TestCompletion(t *testing.T) {

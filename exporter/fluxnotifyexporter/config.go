@@ -3,6 +3,7 @@ package fluxnotifyexporter
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,12 @@ import (
 // Config is the flux_notify exporter: a Flux Provider with its Alerts, and how its
 // notifications are stored and delivered.
 type Config struct {
-	// Target is the Provider with its Alerts.
+	// Target is the Provider with its Alerts, unless they come from elsewhere.
 	Target target.Config `mapstructure:",squash"`
+	// Manifests is a folder of Flux manifests, which is watched.
+	Manifests *ManifestsConfig `mapstructure:"manifests"`
+	// Kubernetes is the Kubernetes API, live.
+	Kubernetes *KubernetesConfig `mapstructure:"kubernetes"`
 
 	// QueueConfig is the outbox of notifications, durable with a storage.
 	QueueConfig QueueConfig `mapstructure:"sending_queue"`
@@ -53,6 +58,40 @@ type QueueConfig struct {
 	// BlockOnOverflow lets a sender wait when the queue is full, instead of refusing
 	// its records. Default: false.
 	BlockOnOverflow bool `mapstructure:"block_on_overflow"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// ManifestsConfig is a folder of Flux manifests.
+type ManifestsConfig struct {
+	// Path has the Providers, Alerts and Secrets: files, or folders with those below
+	// them. They must exist at startup. Required.
+	Path []string `mapstructure:"path"`
+	// Secrets is a folder of mounted Secrets as <namespace>/<name>/. Secrets among the
+	// manifests are then not used. Default: none.
+	Secrets string `mapstructure:"secrets"`
+	// NoCrossNamespaceRefs lets an Alert see its own namespace only, as Flux's flag does.
+	// Default: false.
+	NoCrossNamespaceRefs bool `mapstructure:"no_cross_namespace_refs"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// KubernetesConfig is the Kubernetes API.
+type KubernetesConfig struct {
+	// AuthType is serviceAccount, kubeConfig or none. Default: serviceAccount.
+	AuthType string `mapstructure:"auth_type"`
+	// Context is that of the kubeconfig. Default: the current one.
+	Context string `mapstructure:"context"`
+	// Namespaces are those whose Providers and Alerts are used. Default: all.
+	Namespaces []string `mapstructure:"namespaces"`
+	// NoCrossNamespaceRefs lets an Alert see its own namespace only, as Flux's flag does.
+	// Default: false.
+	NoCrossNamespaceRefs bool `mapstructure:"no_cross_namespace_refs"`
+	// Events reports the faults of an object as Kubernetes Events on it. Default: true.
+	Events *bool `mapstructure:"events"`
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -114,7 +153,42 @@ func createDefaultConfig() component.Config {
 // the alerts' expressions.
 func (c *Config) Validate() error {
 	_, err := c.errorFrom()
-	return errors.Join(c.Target.Check(), err)
+	if !c.live() {
+		return errors.Join(c.Target.Check(), err)
+	}
+	return errors.Join(c.checkLive(), err)
+}
+
+// live tells whether Providers come from a source.
+func (c *Config) live() bool { return c.Manifests != nil || c.Kubernetes != nil }
+
+// origin says where Providers come from.
+func (c *Config) origin() string {
+	switch {
+	case c.Manifests != nil:
+		return "manifests"
+	case c.Kubernetes != nil:
+		return "kubernetes"
+	}
+	return "configuration"
+}
+
+// checkLive refuses what contradicts a source.
+func (c *Config) checkLive() error {
+	var errs []error
+	if c.Manifests != nil && c.Kubernetes != nil {
+		errs = append(errs, errors.New("manifests, kubernetes: only one of them can be set"))
+	}
+	if c.Manifests != nil && len(c.Manifests.Path) == 0 {
+		errs = append(errs, errors.New("manifests::path: must be set to a file or a folder of Flux manifests"))
+	}
+	if empty := target.NewConfig(); !reflect.DeepEqual(c.Target, empty) {
+		errs = append(errs, fmt.Errorf("%s: the Providers have their own type, address, alerts and other settings: remove these keys from the exporter", c.origin()))
+	}
+	if !c.QueueConfig.Enabled {
+		errs = append(errs, fmt.Errorf("sending_queue::enabled: must be true with %s", c.origin()))
+	}
+	return errors.Join(errs...)
 }
 
 func (c *Config) errorFrom() (plog.SeverityNumber, error) {

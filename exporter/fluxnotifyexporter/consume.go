@@ -34,11 +34,15 @@ type origin struct {
 // or without a queue once they are delivered. The error holds the records that were
 // not accepted.
 func (e *notifyExporter) consume(ctx context.Context, logs plog.Logs) error {
+	active := e.active.Load()
+	if active == nil {
+		return errUnknown
+	}
 	var c consumption
 	for _, resourceLogs := range logs.ResourceLogs().All() {
 		for _, scopeLogs := range resourceLogs.ScopeLogs().All() {
 			for _, record := range scopeLogs.LogRecords().All() {
-				drafts, digest := e.match(resourceLogs.Resource(), record)
+				drafts, digest := e.match(*active, resourceLogs.Resource(), record)
 				if len(drafts) == 0 {
 					continue
 				}
@@ -58,16 +62,26 @@ func (e *notifyExporter) consume(ctx context.Context, logs plog.Logs) error {
 
 // match makes the notifications that a record leads to. A record that no alert wants
 // is counted, and leads to none.
-func (e *notifyExporter) match(resource pcommon.Resource, record plog.LogRecord) ([]outbox.Draft, outbox.Digest) {
+func (e *notifyExporter) match(active []*running, resource pcommon.Resource, record plog.LogRecord) ([]outbox.Draft, outbox.Digest) {
 	event := fluxevent.FromRecord(resource, record, e.errorFrom)
-	wanted, rule := e.matcher.Match(event)
-	if len(wanted) == 0 {
-		e.report.filtered(rule)
-		return nil, outbox.Digest{}
+	if e.labels != nil && event.Labels == nil {
+		o := &event.InvolvedObject
+		event.Labels, _ = e.labels.Labels(o.Kind, o.Namespace, o.Name)
 	}
-	drafts := make([]outbox.Draft, len(wanted))
-	for i, n := range wanted {
-		drafts[i] = outbox.Draft{Queue: e.queue, Lane: lane(n), Content: n.Marshal()}
+	var drafts []outbox.Draft
+	for _, r := range active {
+		matcher := r.matcher.Load()
+		if matcher == nil {
+			continue // it has just been removed
+		}
+		wanted, rule := matcher.Match(event)
+		if len(wanted) == 0 {
+			r.report.filtered(rule)
+			continue
+		}
+		for _, n := range wanted {
+			drafts = append(drafts, outbox.Draft{Queue: r.queue, Lane: lane(n), Content: n.Marshal()})
+		}
 	}
 	return drafts, digest(record)
 }
@@ -131,7 +145,11 @@ func (e *notifyExporter) deliverNow(ctx context.Context, c *consumption) error {
 			}}
 		}
 	}
-	stop := context.AfterFunc(ctx, e.queue.CallersLeft)
+	stop := context.AfterFunc(ctx, func() {
+		for _, r := range e.all() {
+			r.queue.CallersLeft()
+		}
+	})
 	defer stop()
 	for i, err := range e.outbox.Accept(ctx, c.records) {
 		for range c.records[i].Drafts {

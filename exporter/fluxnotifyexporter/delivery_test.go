@@ -322,7 +322,9 @@ func TestAThrottledEndpointIsNotMetByWhoWaitedForASlot(t *testing.T) {
 	}
 	sink.waitFor(t, 2)
 	close(answer)
-	require.Eventually(t, func() bool { return e.inner.dispatcher.Throttled() > 0 && len(sink.answered()) == 2 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return e.inner.targets[inlineTarget].dispatcher.Throttled() > 0 && len(sink.answered()) == 2
+	}, patience, time.Millisecond)
 	assert.Len(t, sink.seen(), 2)
 }
 

@@ -5,36 +5,62 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
-	"github.com/fluxnotify/otelcol-flux/internal/deliver"
 	"github.com/fluxnotify/otelcol-flux/internal/outbox"
+	"github.com/fluxnotify/otelcol-flux/internal/source"
 	"github.com/fluxnotify/otelcol-flux/internal/target"
 )
 
 // notifyExporter sends log records as notifications. The way of a record:
 //
-//	match     decides which alerts want it: one notification for each
+//	match     decides which alerts of which targets want it: one notification for each
 //	outbox    stores the notifications; then the sender is answered
 //	deliver   takes due notifications, renders and sends them
+//
+// A target is one Provider with its Alerts. There is one if the Provider is in the
+// configuration, or any number, live, from a source.
 type notifyExporter struct {
 	config    *Config
 	set       exporter.Settings
 	errorFrom plog.SeverityNumber
-	matcher   *target.Matcher
-	holder    *target.Holder
-	report    *report
+	telemetry *telemetry
+	source    source.Source // nil: the Provider is in the configuration
+	// makeSource is newSource, but in tests.
+	makeSource func(context.Context, component.Host) (source.Source, error)
+	labels     labeler // nil: labels of objects are those of records
 
+	extensions map[component.ID]component.Component
 	outbox     *outbox.Outbox
-	queue      *outbox.Queue
-	dispatcher *deliver.Dispatcher
 	once       sync.Once
+
+	// applying lets one change of the targets at a time be applied.
+	applying sync.Mutex
+	targets  map[string]*running
+	faults   map[string]bool // those that were logged
+	stopped  bool
+	building sync.WaitGroup
+	// deletionTime is deletionTime, but in tests.
+	deletionTime time.Duration
+	lifetime     context.Context // of what is built
+	end          context.CancelFunc
+	// active are the targets that match records. nil: they are not known yet.
+	active atomic.Pointer[[]*running]
+	// observed are all targets, for the gauges.
+	observed atomic.Pointer[observed]
+}
+
+// observed is what the gauges read.
+type observed struct {
+	targets []*running
+	faults  int // those of no target
 }
 
 // storageName names the exporter's storage among those of its component.
@@ -48,32 +74,23 @@ func newExporter(set exporter.Settings, config *Config) (*notifyExporter, error)
 	if err != nil {
 		return nil, err
 	}
+	e := &notifyExporter{config: config, set: set, errorFrom: errorFrom, targets: map[string]*running{}, faults: map[string]bool{}, deletionTime: deletionTime}
+	e.makeSource = e.newSource
+	if e.telemetry, err = newTelemetry(e); err != nil {
+		return nil, err
+	}
+	e.lifetime, e.end = context.WithCancel(context.Background())
+	if config.live() {
+		return e, nil
+	}
 	matcher, err := target.NewMatcher(&config.Target, set.Logger)
 	if err != nil {
 		return nil, err
 	}
-	holder, err := target.NewHolder(&config.Target, set.ID, set.TelemetrySettings, config.QueueConfig.NumConsumers)
-	if err != nil {
-		return nil, err
-	}
-	e := &notifyExporter{config: config, set: set, errorFrom: errorFrom, matcher: matcher, holder: holder}
-	if e.report, err = newReport(set, config.Target.Type); err != nil {
-		return nil, err
-	}
-	e.dispatcher = deliver.New(e.deliverSettings(), holder)
+	r := e.newRunning(inlineTarget, config.Target.Type)
+	r.matcher.Store(matcher)
+	e.targets[inlineTarget] = r
 	return e, nil
-}
-
-func (e *notifyExporter) deliverSettings() deliver.Settings {
-	c := e.config
-	settings := deliver.Settings{
-		Workers: c.QueueConfig.NumConsumers, Timeout: e.holder.Timeout(), Retry: c.RetryConfig,
-		Keep: e.keeps(), Report: e.report,
-	}
-	if c.RateLimit.Per > 0 {
-		settings.Rate = rate.NewLimiter(rate.Every(c.RateLimit.Per), c.RateLimit.Burst)
-	}
-	return settings
 }
 
 // keeps tells whether notifications outlive a restart.
@@ -83,30 +100,34 @@ func (e *notifyExporter) keeps() bool {
 
 // Start implements component.StartFunc.
 func (e *notifyExporter) Start(ctx context.Context, host component.Host) error {
-	if err := e.holder.Start(ctx, host.GetExtensions()); err != nil {
-		return err
-	}
-	box, err := e.open(ctx, host)
-	if err != nil {
-		return errors.Join(err, e.holder.Shutdown(ctx))
-	}
-	e.outbox = box
-	options := outbox.QueueOptions{Wake: e.dispatcher.Wake}
-	if e.config.QueueConfig.Enabled {
-		options.Limit = e.config.QueueConfig.QueueSize
-		if e.config.QueueConfig.BlockOnOverflow {
-			options.Overflow = outbox.Block
+	e.extensions = host.GetExtensions()
+	inline := e.targets[inlineTarget]
+	if inline != nil {
+		if err := inline.holder.Start(ctx, &e.config.Target, e.extensions); err != nil {
+			return err
 		}
 	}
-	e.queue = box.Queue(inlineTarget, options)
-	if err := e.report.observe(e); err != nil {
+	if err := e.open(ctx, host); err != nil {
 		return err
 	}
-	e.dispatcher.Start(e.queue)
-	e.set.Logger.Info("flux_notify is ready",
-		zap.String("provider_type", e.config.Target.Type), zap.Int("targets", 1), zap.Int("alerts", len(e.config.Target.Alerts)),
-		zap.String("storage", e.storageText()), zap.Int("waiting", e.queue.Waiting()))
+	if inline == nil {
+		return e.startSource(ctx, host)
+	}
+	inline.open()
+	e.publish(0)
+	inline.dispatcher.Start(inline.queue)
+	e.logReady(1, len(e.config.Target.Alerts))
 	return nil
+}
+
+func (e *notifyExporter) logReady(targets, alerts int) {
+	waiting := 0
+	for _, r := range e.targets {
+		waiting += r.queue.Waiting()
+	}
+	e.set.Logger.Info("flux_notify is ready",
+		zap.String("providers_from", e.config.origin()), zap.Int("targets", targets), zap.Int("alerts", alerts),
+		zap.String("storage", e.storageText()), zap.Int("waiting", waiting))
 }
 
 func (e *notifyExporter) storageText() string {
@@ -116,12 +137,34 @@ func (e *notifyExporter) storageText() string {
 	return e.config.QueueConfig.StorageID.String()
 }
 
+// maxInMemory bounds the notifications of all live targets that wait in memory.
+const maxInMemory = 100_000
+
 // open opens the outbox in its storage.
-func (e *notifyExporter) open(ctx context.Context, host component.Host) (*outbox.Outbox, error) {
+func (e *notifyExporter) open(ctx context.Context, host component.Host) (err error) {
 	options := outbox.Options{MaxFailed: e.config.Failed.Max, MaxFailedAge: e.config.Failed.MaxAge, Logger: e.set.Logger}
-	if !e.keeps() {
-		return outbox.Open(ctx, options)
+	if e.config.live() {
+		options.MaxWaiting = maxInMemory
 	}
+	if e.keeps() {
+		if options.Client, err = e.client(ctx, host, storageName); err != nil {
+			return err
+		}
+	}
+	box, err := outbox.Open(ctx, options)
+	if err != nil {
+		err = fmt.Errorf("sending_queue::storage: the storage of %q in the extension %q cannot be used: %w", e.set.ID, e.storageText(), err)
+		if options.Client != nil {
+			err = errors.Join(err, options.Client.Close(ctx))
+		}
+		return err
+	}
+	e.outbox = box
+	return nil
+}
+
+// client opens a storage of the exporter.
+func (e *notifyExporter) client(ctx context.Context, host component.Host, name string) (storage.Client, error) {
 	id := *e.config.QueueConfig.StorageID
 	found, configured := host.GetExtensions()[id]
 	extension, isStorage := found.(storage.Extension)
@@ -131,16 +174,11 @@ func (e *notifyExporter) open(ctx context.Context, host component.Host) (*outbox
 	case !isStorage:
 		return nil, fmt.Errorf("sending_queue::storage: the extension %q is not a storage, use one such as file_storage", id)
 	}
-	client, err := extension.GetClient(ctx, component.KindExporter, e.set.ID, storageName)
+	client, err := extension.GetClient(ctx, component.KindExporter, e.set.ID, name)
 	if err != nil {
 		return nil, fmt.Errorf("sending_queue::storage: the extension %q cannot open the storage of %q: %w", id, e.set.ID, err)
 	}
-	options.Client = client
-	box, err := outbox.Open(ctx, options)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("sending_queue::storage: the storage of %q in the extension %q cannot be used: %w", e.set.ID, id, err), client.Close(ctx))
-	}
-	return box, nil
+	return client, nil
 }
 
 // Shutdown implements component.ShutdownFunc. What waits stays in the storage; without
@@ -148,12 +186,37 @@ func (e *notifyExporter) open(ctx context.Context, host component.Host) (*outbox
 func (e *notifyExporter) Shutdown(ctx context.Context) error {
 	var err error
 	e.once.Do(func() {
-		err = e.dispatcher.Shutdown(ctx)
+		if e.source != nil {
+			err = e.source.Shutdown(ctx)
+		}
+		e.applying.Lock()
+		e.stopped = true
+		e.applying.Unlock()
+		e.end()
+		e.building.Wait()
+		err = errors.Join(err, e.shutdownTargets(ctx))
 		if e.outbox != nil {
 			err = errors.Join(err, e.outbox.Close(ctx))
 		}
-		err = errors.Join(err, e.holder.Shutdown(ctx))
-		e.report.shutdown()
+		e.telemetry.shutdown()
 	})
+	return err
+}
+
+// shutdownTargets ends the deliveries of all targets at once, since each may take
+// seconds, and then their providers.
+func (e *notifyExporter) shutdownTargets(ctx context.Context) error {
+	var mu sync.Mutex
+	var err error
+	var ending sync.WaitGroup
+	for _, r := range e.targets {
+		ending.Go(func() {
+			failed := r.shutdown(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			err = errors.Join(err, failed)
+		})
+	}
+	ending.Wait()
 	return err
 }

@@ -100,8 +100,8 @@ func webhook(address string) *Config {
 	return config
 }
 
-// running is a started exporter with what it reported.
-type running struct {
+// started is a running exporter with what it reported.
+type started struct {
 	exporter.Logs
 	inner     *notifyExporter
 	id        component.ID
@@ -109,12 +109,12 @@ type running struct {
 	logs      *observer.ObservedLogs
 }
 
-func start(t *testing.T, config *Config) *running {
+func start(t *testing.T, config *Config) *started {
 	t.Helper()
 	return startWith(t, config, componenttest.NewNopHost())
 }
 
-func (r *running) stop(t *testing.T) {
+func (r *started) stop(t *testing.T) {
 	t.Helper()
 	require.NoError(t, r.Shutdown(context.Background()))
 }
@@ -146,7 +146,7 @@ func event(name, message string) plog.Logs {
 }
 
 // counts are the notifications by outcome, and by error type or rule.
-func (r *running) counts(t *testing.T) map[string]int64 {
+func (r *started) counts(t *testing.T) map[string]int64 {
 	t.Helper()
 	counts := map[string]int64{}
 	metric, err := r.telemetry.GetMetric("otelcol_exporter_flux_notify_notifications")

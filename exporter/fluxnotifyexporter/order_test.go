@@ -59,7 +59,7 @@ func TestEventsOfOneObjectKeepTheirOrder(t *testing.T) {
 	}
 	assert.Greater(t, most.Load(), int64(1), "objects go in parallel")
 	assert.LessOrEqual(t, most.Load(), int64(10), "at most num_consumers")
-	assert.Zero(t, e.inner.queue.Waiting())
+	assert.Zero(t, e.inner.targets[inlineTarget].queue.Waiting())
 }
 
 func TestOrderOfABatchIsThatOfItsRecords(t *testing.T) {

@@ -21,8 +21,9 @@ func TestAnEndpointThatFailsNowAndThenDoesNotFillTheLog(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		set := exportertest.NewNopSettings(metadata.Type)
 		set.Logger = zap.New(core)
-		r, err := newReport(set, "generic")
+		telemetry, err := newTelemetry(&notifyExporter{set: set, config: createDefaultConfig().(*Config)})
 		require.NoError(t, err)
+		r := telemetry.report("", "generic")
 		n, failed := &notify.Notification{}, notify.Retryablef("500", "failed")
 		sickAndWell := func() {
 			r.Retrying(n, failed)

@@ -51,7 +51,7 @@ func (m *mounted) swap(t *testing.T, keys map[string]string) {
 	require.NoError(t, os.Rename(link, filepath.Join(m.dir, "..data")))
 }
 
-func (r *running) waitForLog(t *testing.T, message string, n int) {
+func (r *started) waitForLog(t *testing.T, message string, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return r.logs.FilterMessage(message).Len() >= n }, patience, time.Millisecond, message)
 }
@@ -89,7 +89,7 @@ func TestWhatWaitedUsesTheTokenOfItsDelivery(t *testing.T) {
 	config.Target.Type, config.Target.SecretDir = "slack", secret.dir
 	e := start(t, config)
 	require.NoError(t, e.ConsumeLogs(context.Background(), event("webapp", "one")))
-	require.Eventually(t, func() bool { return e.inner.dispatcher.Throttled() > 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return e.inner.targets[inlineTarget].dispatcher.Throttled() > 0 }, patience, time.Millisecond)
 	for i := range 5 {
 		require.NoError(t, e.ConsumeLogs(context.Background(), event(fmt.Sprint("other", i), "two")))
 	}

@@ -19,7 +19,7 @@ func sumPoints(t *testing.T, metric metricdata.Metrics) []metricdata.DataPoint[i
 	return sum.DataPoints
 }
 
-func startWith(t *testing.T, config *Config, host component.Host) *running {
+func startWith(t *testing.T, config *Config, host component.Host) *started {
 	t.Helper()
 	set, telemetry, logs := settings(t)
 	e, err := newExporter(set, config)
@@ -28,11 +28,11 @@ func startWith(t *testing.T, config *Config, host component.Host) *running {
 	require.NoError(t, err)
 	require.NoError(t, wrapped.Start(context.Background(), host))
 	t.Cleanup(func() { require.NoError(t, e.Shutdown(context.Background())) })
-	return &running{Logs: wrapped, inner: e, id: set.ID, telemetry: telemetry, logs: logs}
+	return &started{Logs: wrapped, inner: e, id: set.ID, telemetry: telemetry, logs: logs}
 }
 
 // sumOf is the value of one of the collector's own counters.
-func (r *running) sumOf(t *testing.T, name string) int64 {
+func (r *started) sumOf(t *testing.T, name string) int64 {
 	t.Helper()
 	metric, err := r.telemetry.GetMetric(name)
 	if err != nil {

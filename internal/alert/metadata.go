@@ -97,11 +97,7 @@ func (c *combination) find(key string) int {
 	return slices.IndexFunc(c.fields, func(f notify.Field) bool { return f.Key == key })
 }
 
-// set adds a field, unless its key or its value is blank.
 func (c *combination) set(f notify.Field) {
-	if blank(f.Key) || blank(f.Value) {
-		return
-	}
 	i := c.find(f.Key)
 	if i < 0 {
 		if c.index != nil {

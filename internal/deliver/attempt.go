@@ -12,6 +12,12 @@ import (
 
 var errEnded = notify.Retryablef("shutdown", "the collector shuts down and the endpoint has not answered in time")
 
+// Why a notification was given up, in front of the last error.
+const (
+	gaveUp  = "gave up after retry_on_failure::max_elapsed_time: "
+	dropped = "dropped at shutdown, set sending_queue::storage to keep it: "
+)
+
 // readAgain is how long to wait after the storage could not be read.
 const readAgain = time.Second
 
@@ -75,7 +81,7 @@ func (d *Dispatcher) context(item *outbox.Item) (context.Context, context.Cancel
 
 // deliver sends one payload.
 func (d *Dispatcher) deliver(ctx context.Context, provider notify.Provider, payload notify.Payload) *notify.Error {
-	limit := d.settings.Timeout
+	limit := d.source.Timeout()
 	if d.isStopping() {
 		limit = min(limit, drainAttempt)
 	}
@@ -110,14 +116,14 @@ func (d *Dispatcher) settle(item *outbox.Item, n *notify.Notification, failed *n
 	case d.isStopping() && d.settings.Keep:
 		item.Again(0, failed.Error(), progress)
 	case d.isStopping() && item.Caller() == nil:
-		d.fail(item, n, failed, "dropped at shutdown, set sending_queue::storage to keep it: ")
+		d.fail(item, n, failed, dropped)
 	case d.isStopping():
 		d.fail(item, n, failed, "")
 	case again:
 		d.settings.Report.Retrying(n, failed)
 		item.Again(wait, failed.Error(), progress)
 	case d.settings.Retry.Enabled:
-		d.fail(item, n, failed, "gave up after retry_on_failure::max_elapsed_time: ")
+		d.fail(item, n, failed, gaveUp)
 	default:
 		d.fail(item, n, failed, "")
 	}
@@ -139,9 +145,7 @@ func (d *Dispatcher) backOff(item *outbox.Item, failed *notify.Error) (wait time
 	interval = min(interval, float64(c.MaxInterval))
 	interval *= 1 + c.RandomizationFactor*(2*rand.Float64()-1)
 	wait = max(time.Duration(interval), failed.Delay)
-	// A clock that was set back makes acceptance a time in the future.
-	elapsed := max(time.Since(item.Accepted), 0)
-	return wait, c.MaxElapsedTime == 0 || elapsed+wait <= c.MaxElapsedTime
+	return wait, c.MaxElapsedTime == 0 || time.Since(item.Accepted)+wait <= c.MaxElapsedTime
 }
 
 // fail gives up a notification.
@@ -167,13 +171,20 @@ func (w wrapped) Unwrap() error { return w.error }
 
 // drop gives up a notification for which the shutdown has no time.
 func (d *Dispatcher) drop(item *outbox.Item) {
-	n, err := notify.Unmarshal(item.Content)
-	if err != nil {
-		n = &notify.Notification{}
-	}
-	why := "dropped at shutdown, set sending_queue::storage to keep it: "
+	why := dropped
 	if item.Caller() != nil {
 		why = ""
 	}
-	d.fail(item, n, errEnded, why)
+	d.giveUp(item, errEnded, why)
+}
+
+// giveUp gives up a notification that is not attempted.
+func (d *Dispatcher) giveUp(item *outbox.Item, failed *notify.Error, why string) {
+	n := &notify.Notification{}
+	if err := item.Load(); err == nil {
+		if read, err := notify.Unmarshal(item.Content); err == nil {
+			n = read
+		}
+	}
+	d.fail(item, n, failed, why)
 }

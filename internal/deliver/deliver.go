@@ -23,14 +23,14 @@ type Source interface {
 	// Acquire returns the provider in use; nil after the end. The caller calls
 	// release when its delivery has ended.
 	Acquire() (provider notify.Provider, release func())
+	// Timeout bounds one delivery.
+	Timeout() time.Duration
 }
 
 // Settings are those of a Dispatcher.
 type Settings struct {
 	// Workers is how many deliveries there are at once.
 	Workers int
-	// Timeout bounds one delivery.
-	Timeout time.Duration
 	// Retry is the back-off of one notification. Its max_elapsed_time counts from
 	// acceptance, but every notification is attempted once.
 	Retry configretry.BackOffConfig
@@ -82,6 +82,7 @@ type Dispatcher struct {
 	retrying int  // those of them that serve a retry
 	woken    bool // since a worker last looked
 	stopping bool
+	unready  string        // why nothing can be delivered; empty: it can
 	drained  chan struct{} // closed when nothing is left, while stopping
 	timer    *time.Timer
 	paused   time.Time // no delivery before, because the endpoint limits the rate
@@ -108,6 +109,11 @@ func (d *Dispatcher) Wake() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.woken = true
+	d.addWorker()
+}
+
+// addWorker starts a worker, unless there are enough.
+func (d *Dispatcher) addWorker() {
 	if d.queue == nil || d.active >= d.settings.Workers || d.stopping && d.drained == nil {
 		return
 	}
@@ -143,6 +149,9 @@ func (d *Dispatcher) next() *outbox.Item {
 			if item.Attempts > 0 {
 				d.retrying++
 			}
+			if item.More {
+				d.addWorker()
+			}
 			return item
 		case d.woken:
 			continue // something arrived meanwhile
@@ -167,6 +176,9 @@ func (d *Dispatcher) due() (item *outbox.Item, wait time.Duration) {
 		return nil, 0
 	}
 	now := time.Now()
+	if d.unready != "" {
+		return nil, d.expire(now)
+	}
 	if wait := d.pause(now); wait > 0 {
 		return nil, wait
 	}
@@ -176,6 +188,49 @@ func (d *Dispatcher) due() (item *outbox.Item, wait time.Duration) {
 	}
 	return item, wait
 }
+
+// expireInterval is how often, at least, a target that cannot deliver looks for
+// notifications whose time has ended.
+const expireInterval = time.Minute
+
+// expire gives up what has waited for too long while the target cannot deliver.
+func (d *Dispatcher) expire(now time.Time) (wait time.Duration) {
+	limit := d.settings.Retry.MaxElapsedTime
+	if !d.settings.Retry.Enabled || limit == 0 || d.stopping {
+		return 0
+	}
+	why := notify.Retryablef("not_ready", "%s", d.unready)
+	for item := d.queue.NextOlder(now.Add(-limit)); item != nil; item = d.queue.NextOlder(now.Add(-limit)) {
+		d.work.Go(func() { d.giveUp(item, why, gaveUp) })
+	}
+	return min(max(d.queue.Oldest().Add(limit).Sub(now), time.Second), expireInterval)
+}
+
+// SetReady tells whether the target can deliver. If not, why says why, and what waits
+// goes on waiting, until retry_on_failure::max_elapsed_time ends.
+func (d *Dispatcher) SetReady(why string) {
+	d.mu.Lock()
+	d.unready = why
+	d.mu.Unlock()
+	d.Wake()
+}
+
+// Abandon gives up everything that waits. The target cannot deliver any more.
+func (d *Dispatcher) Abandon(why string) {
+	d.mu.Lock()
+	queue := d.queue
+	d.unready = why
+	d.mu.Unlock()
+	if queue == nil {
+		return
+	}
+	for item := queue.NextOlder(endOfTime); item != nil; item = queue.NextOlder(endOfTime) {
+		d.giveUp(item, notify.Permanentf("deleted", "%s", why), "")
+	}
+}
+
+// endOfTime is after every acceptance.
+var endOfTime = time.Unix(1<<33, 0)
 
 // pause is how long deliveries are paused.
 func (d *Dispatcher) pause(now time.Time) time.Duration {
@@ -251,13 +306,18 @@ func (d *Dispatcher) Shutdown(context.Context) error {
 
 // drain attempts everything that waits in memory once more.
 func (d *Dispatcher) drain(queue *outbox.Queue, drained chan struct{}) {
-	queue.Hurry()
-	timer := time.NewTimer(drainTime)
-	defer timer.Stop()
-	select {
-	case <-drained:
-		return
-	case <-timer.C:
+	d.mu.Lock()
+	ready := d.unready == ""
+	d.mu.Unlock()
+	if ready {
+		queue.Hurry()
+		timer := time.NewTimer(drainTime)
+		defer timer.Stop()
+		select {
+		case <-drained:
+			return
+		case <-timer.C:
+		}
 	}
 	d.cancel()
 	d.mu.Lock()

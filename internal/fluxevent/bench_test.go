@@ -49,7 +49,7 @@ func BenchmarkToLogs(b *testing.B) {
 		b.Run(name+"-with-uid", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				ToLogsWithUID(&e, arrival)
+				ToLogsWithUID(&e, arrival, 0)
 			}
 		})
 	}

@@ -41,11 +41,12 @@ func ToLogs(e *Event, observed time.Time) plog.Logs {
 	return toLogs(e, observed, sortedKeys(few[:0], e.Metadata), "")
 }
 
-// ToLogsWithUID makes the same record as ToLogs, and adds its UID.
-func ToLogsWithUID(e *Event, observed time.Time) plog.Logs {
+// ToLogsWithUID makes the same record as ToLogs, and adds its UID. relapse is 0, or the
+// number of the relapse that repeats an earlier event.
+func ToLogsWithUID(e *Event, observed time.Time, relapse uint32) plog.Logs {
 	var few [16]string
 	keys := sortedKeys(few[:0], e.Metadata)
-	return toLogs(e, observed, keys, uidOf(e, observed, keys))
+	return toLogs(e, observed, keys, uidOf(e, observed, relapse, keys))
 }
 
 // sortedKeys appends the keys of a map to an empty slice.

@@ -135,7 +135,7 @@ func assertLossless(t *testing.T, e Event) bool {
 	want := e
 	want.Observed = arrival
 	ok := true
-	for name, logs := range map[string]plog.Logs{"plain": ToLogs(&e, arrival), "with a UID": ToLogsWithUID(&e, arrival)} {
+	for name, logs := range map[string]plog.Logs{"plain": ToLogs(&e, arrival), "with a UID": ToLogsWithUID(&e, arrival, 0)} {
 		ok = assert.Equal(t, &want, FromRecord(first(logs)), name) && ok
 		ok = assert.Equal(t, e.InvolvedObject, objectOf(logs), name) && ok
 		ok = assert.Equal(t, metadata, e.Metadata, "the event is left as it was") && ok

@@ -23,8 +23,9 @@ func RecordUID(record plog.LogRecord) string {
 // uidOf is a hash of the whole event: every field, the time and the cluster. An
 // event without a timestamp has the time of its arrival instead, because the
 // same words without a time may well report something new. The keys are those
-// of the metadata, sorted.
-func uidOf(e *Event, observed time.Time, keys []string) string {
+// of the metadata, sorted. A relapse, which the receiver recognises by a change of
+// severity in between, has a number of its own: it may carry the same time.
+func uidOf(e *Event, observed time.Time, relapse uint32, keys []string) string {
 	buf := make([]byte, 0, 1024)
 	buf = AppendParts(buf, e.Cluster, e.Severity, e.Message, e.Reason, e.Action, e.ReportingController, e.ReportingInstance)
 	buf = appendObject(buf, &e.InvolvedObject)
@@ -40,6 +41,9 @@ func uidOf(e *Event, observed time.Time, keys []string) string {
 	}
 	for _, key := range keys {
 		buf = AppendParts(buf, key, e.Metadata[key])
+	}
+	if relapse > 0 {
+		buf = binary.BigEndian.AppendUint32(append(buf, "relapse"...), relapse)
 	}
 	sum := sha256.Sum256(buf)
 	return hex.EncodeToString(sum[:16])

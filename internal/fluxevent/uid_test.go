@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 )
 
-func uidAt(e Event, observed time.Time) string { return uidIn(ToLogsWithUID(&e, observed)) }
+func uidAt(e Event, observed time.Time) string { return uidIn(ToLogsWithUID(&e, observed, 0)) }
 
 func TestRecordUID(t *testing.T) {
 	t.Parallel()
@@ -87,4 +87,13 @@ func TestUIDIsOfTheWholeEvent(t *testing.T) {
 	e.Timestamp = Time{}
 	differs("no time, at another moment", e, arrival.Add(1))
 	differs("no time, but the arrival's", e, at.Time)
+}
+
+// A relapse may carry the same time as the event that it repeats.
+func TestARelapseHasAUIDOfItsOwn(t *testing.T) {
+	t.Parallel()
+	e := Event{InvolvedObject: Object{Kind: "Kustomization", Name: "webapp"}, Message: "failed"}
+	first, again := uidIn(ToLogsWithUID(&e, time.Unix(1, 0), 0)), uidIn(ToLogsWithUID(&e, time.Unix(1, 0), 2))
+	assert.NotEqual(t, first, again)
+	assert.Equal(t, again, uidIn(ToLogsWithUID(&e, time.Unix(1, 0), 2)))
 }

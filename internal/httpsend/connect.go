@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
@@ -33,12 +34,14 @@ func Connect(ctx context.Context, s notify.Settings) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.transport.RoundTrip(req)
+	sent, w := follow(req, time.Now())
+	defer w.cancel()
+	res, err := t.transport.RoundTrip(sent)
 	switch {
 	case connected.Load():
 		err = nil
 	case err != nil:
-		return t.transportError(ctx, t.address.Host, err)
+		return t.transportError(w, t.address.Host, err)
 	}
 	if res == nil {
 		return err

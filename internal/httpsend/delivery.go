@@ -3,6 +3,7 @@ package httpsend
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // deliveryKey is that of a delivery in a context.
@@ -10,6 +11,7 @@ type deliveryKey struct{}
 
 // delivery knows the transports that have begun to speak in it.
 type delivery struct {
+	at    time.Time
 	mu    sync.Mutex
 	begun map[*Transport]bool
 }
@@ -21,7 +23,15 @@ func OneDelivery(ctx context.Context) context.Context {
 	if _, marked := ctx.Value(deliveryKey{}).(*delivery); marked {
 		return ctx
 	}
-	return context.WithValue(ctx, deliveryKey{}, &delivery{begun: map[*Transport]bool{}})
+	return context.WithValue(ctx, deliveryKey{}, &delivery{at: time.Now(), begun: map[*Transport]bool{}})
+}
+
+// begunAt is when a delivery of several requests began; zero where there is one.
+func begunAt(ctx context.Context) time.Time {
+	if d, marked := ctx.Value(deliveryKey{}).(*delivery); marked {
+		return d.at
+	}
+	return time.Time{}
 }
 
 // begun tells whether a transport lets a request through for one before it in the

@@ -2,12 +2,14 @@ package httpsend
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 // OperatorHeader makes the header that an operator asks for. What the payload
@@ -23,6 +25,21 @@ func OperatorHeader(headers []notify.Header) http.Header {
 		}
 	}
 	return h
+}
+
+// identify adds the User-Agent, which replaces that of an SDK, and the headers of the
+// options, which may replace it in turn.
+func (p *party) identify(h http.Header) {
+	h.Set("User-Agent", version.UserAgent())
+	add(h, p.options.Header)
+}
+
+// add sets headers to copies of the values, so that a middleware that changes those
+// of one request does not change another.
+func add(to, from http.Header) {
+	for name, values := range from {
+		to[name] = slices.Clone(values)
+	}
 }
 
 // HeaderValue makes any text of an event fit for a header.

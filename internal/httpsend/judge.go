@@ -1,12 +1,8 @@
 package httpsend
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -137,33 +133,4 @@ func untilReset(reset int64, now time.Time) time.Duration {
 
 func clamp(d time.Duration) time.Duration {
 	return min(max(d, 0), maxDelay)
-}
-
-// transportError classifies what happened before there was an answer.
-func (p *party) transportError(ctx context.Context, host string, err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // its text holds the whole address
-	}
-	e := &notify.Error{Class: notify.Retryable, Type: "connection"}
-	var timeout net.Error
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		e.Type = "timeout"
-	case Untrusted(err):
-		e.Type, e.Class = "tls", notify.Permanent
-	}
-	e.Err = p.secrets.clean(fmt.Errorf("%s: %w", host, err))
-	return e
-}
-
-// Untrusted tells a certificate that will not do from one that is not valid at
-// the moment: the latter will be renewed.
-func Untrusted(err error) bool {
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) {
-		return invalid.Reason != x509.Expired
-	}
-	var verification *tls.CertificateVerificationError
-	return errors.As(err, &verification)
 }

@@ -155,16 +155,17 @@ func (r redactor) quote(body []byte) string {
 func (r redactor) clean(err error) error {
 	before := err.Error()
 	if after := text.Printable(r.replacer.Replace(before)); after != before {
-		return redacted{error: err, text: after}
+		return reworded{error: err, text: after}
 	}
 	return err
 }
 
-type redacted struct {
+// reworded is an error with another text.
+type reworded struct {
 	error
 	text string
 }
 
-func (e redacted) Error() string { return e.text }
+func (e reworded) Error() string { return e.text }
 
-func (e redacted) Unwrap() error { return e.error }
+func (e reworded) Unwrap() error { return e.error }

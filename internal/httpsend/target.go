@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,20 +15,14 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
-const (
-	// maxAnswer is how much of an answer is read to be judged, in bytes.
-	maxAnswer = 64 << 10
-	// maxDrain is how much more is read so that the connection can be used
-	// again, in bytes; past that a new connection costs less.
-	maxDrain = 256 << 10
-)
-
 // party is whoever is spoken to: how, and what of it is secret. A Target and a
 // Transport judge and redact by it alike.
 type party struct {
 	transport http.RoundTripper // not the client: what that adds is to follow redirects
 	options   Options
 	secrets   redactor
+	memory    *memory
+	pages     chan struct{} // the long answers that it may have in memory at once
 }
 
 // Target is an endpoint and how to speak to it. Providers embed it, and have
@@ -67,7 +60,8 @@ type Options struct {
 type Answer struct {
 	Status int
 	Header http.Header
-	Body   []byte
+	// Body is its beginning, at most 64 KiB.
+	Body []byte
 }
 
 // New makes a target of an address. Whatever is secret in the settings is kept
@@ -87,7 +81,10 @@ func newParty(s notify.Settings, o Options, address *url.URL) party {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return party{transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address)}
+	return party{
+		transport: s.HTTP.Transport, options: o, secrets: newRedactor(s, address),
+		memory: answers, pages: make(chan struct{}, pagesOfTarget),
+	}
 }
 
 // ParseAddress checks an address. Its errors do not repeat it, since it may be
@@ -108,33 +105,42 @@ func ParseAddress(address string) (*url.URL, error) {
 
 // Deliver sends one payload.
 func (t *Target) Deliver(ctx context.Context, p notify.Payload) error {
+	start := time.Now()
 	req, err := t.request(ctx, p)
 	if err != nil {
 		return err
 	}
-	res, err := t.transport.RoundTrip(req)
+	authorization := req.Header.Get("Authorization")
+	sent, w := follow(req, start)
+	defer w.cancel()
+	res, err := t.transport.RoundTrip(sent)
 	if err != nil {
-		return t.transportError(ctx, t.address.Host, err)
+		return t.transportError(w, t.address.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := read(res, maxAnswer)
-	if err != nil && res.StatusCode < http.StatusMultipleChoices {
+	w.set(phaseReading)
+	answer := Answer{Status: res.StatusCode, Header: res.Header}
+	accepted := answer.Status < http.StatusMultipleChoices
+	if accepted && t.options.Judge == nil {
+		w.drain(res)
+		return t.verdict(authorization, t.address.Host, answer)
+	}
+	body, err := t.receive(w, res, maxAnswer)
+	defer body.release()
+	if err != nil && accepted {
 		// The endpoint has taken it: its status says so, and a repetition would
 		// be a second notification. Only a type that judges bodies needs more.
-		if t.options.Judge == nil {
+		if verdict, judges := t.options.Judge(answer); !judges || verdict == nil {
 			return nil
 		}
-		if verdict, judges := t.options.Judge(Answer{Status: res.StatusCode, Header: res.Header}); !judges || verdict == nil {
-			return nil
-		}
-		return t.transportError(ctx, t.address.Host, err)
+		return t.transportError(w, t.address.Host, err)
 	}
-	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
-	return t.verdict(req, t.address.Host, answer)
+	if err == nil && !body.whole {
+		w.drain(res)
+	}
+	answer.Body = body.head()
+	return t.verdict(authorization, t.address.Host, answer)
 }
-
-// asJSON is what payloads are unless they say otherwise.
-var asJSON = []string{"application/json"}
 
 func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, p.Method, "", bytes.NewReader(p.Body))
@@ -152,13 +158,10 @@ func (t *Target) request(ctx context.Context, p notify.Payload) (*http.Request, 
 	}
 	req.URL, req.Host = &u, u.Host
 	if len(p.Body) > 0 {
-		req.Header["Content-Type"] = asJSON
+		req.Header.Set("Content-Type", "application/json") // unless the payload says otherwise
 	}
-	for _, header := range []http.Header{p.Header, t.options.Header} {
-		for name, values := range header {
-			req.Header[name] = values
-		}
-	}
+	add(req.Header, p.Header)
+	t.identify(req.Header)
 	if err := t.authenticate(req, p.Body); err != nil {
 		return nil, err
 	}
@@ -184,13 +187,14 @@ func (p *party) authenticate(req *http.Request, body []byte) error {
 	return nil
 }
 
-// verdict says what the answer to a request means.
-func (p *party) verdict(req *http.Request, host string, a Answer) error {
-	again := p.options.Heard != nil && p.options.Heard(req.Header.Get("Authorization"), a.Status)
+// verdict says what the answer to a request means, which carried an Authorization
+// header or none.
+func (p *party) verdict(authorization, host string, a Answer) error {
+	again := p.options.Heard != nil && p.options.Heard(authorization, a.Status)
 	if p.judge(host, a) == nil {
 		return nil
 	}
-	err := p.sending(req).judge(host, a)
+	err := p.sending(authorization).judge(host, a)
 	var e *notify.Error
 	if again && errors.As(err, &e) && e.Class == notify.Permanent {
 		e.Class = notify.Retryable
@@ -200,8 +204,7 @@ func (p *party) verdict(req *http.Request, host string, a Answer) error {
 
 // sending is the party of one request. What authorises that may have been fetched
 // on the way, and is no less secret than the settings.
-func (p *party) sending(req *http.Request) *party {
-	authorization := req.Header.Get("Authorization")
+func (p *party) sending(authorization string) *party {
 	if authorization == "" {
 		return p
 	}
@@ -230,19 +233,6 @@ func (t *Target) At(path string, judge func(Answer) (*notify.Error, bool)) *Targ
 // Get asks without a body.
 func (t *Target) Get(ctx context.Context) error {
 	return t.Deliver(ctx, notify.Payload{Method: http.MethodGet})
-}
-
-// read takes what is needed of an answer and lets the connection go on.
-func read(res *http.Response, most int64) ([]byte, error) {
-	if res.ContentLength == 0 {
-		return nil, nil
-	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, most))
-	if err != nil {
-		return body, err
-	}
-	_, _ = io.CopyN(io.Discard, res.Body, maxDrain)
-	return body, nil
 }
 
 // NoRedirects is for http.Client.CheckRedirect: an answer that points elsewhere

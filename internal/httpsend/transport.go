@@ -14,10 +14,6 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
-// maxPage is how much of an answer a vendor's SDK gets to read, in bytes: a
-// hundred comments of GitHub, each of 65,536 characters, may be 26 MB.
-const maxPage = 32 << 20
-
 // Transport lets a vendor's SDK do the calls, and keeps to the rules of a Target
 // meanwhile: the exporter's own client, one judgement of answers, no redirect,
 // no secret in an error. Whatever is no success comes out of it as an error, so
@@ -48,7 +44,8 @@ func (t *Transport) Client() *http.Client {
 // RoundTrip implements http.RoundTripper. The answer's body has been read: what
 // the network can do to it has been done.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := t.patience(req); err != nil {
+	start := time.Now()
+	if err := t.mayBegin(req); err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
@@ -58,23 +55,50 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := out.URL.Host
-	res, err := t.transport.RoundTrip(out)
+	host, authorization := out.URL.Host, out.Header.Get("Authorization")
+	sent, w := follow(out, start)
+	defer w.cancel()
+	res, err := t.transport.RoundTrip(sent)
 	if err != nil {
-		return nil, t.sending(out).transportError(out.Context(), host, err)
+		return nil, t.sending(authorization).transportError(w, host, err)
 	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := read(res, maxPage)
-	if err != nil && res.StatusCode < http.StatusMultipleChoices {
-		return nil, t.sending(out).transportError(out.Context(), host, err)
+	network := res.Body
+	defer func() { _ = network.Close() }()
+	w.set(phaseReading)
+	body, err := t.page(w, res, host)
+	if err != nil {
+		return nil, t.sending(authorization).transportError(w, host, err)
 	}
-	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
-	if err := t.verdict(out, host, answer); err != nil {
+	answer := Answer{Status: res.StatusCode, Header: res.Header, Body: body.head()}
+	if err := t.verdict(authorization, host, answer); err != nil {
+		body.release()
 		return nil, err
 	}
 	t.slowDown(res.Header)
-	res.Body, res.ContentLength, res.Request = io.NopCloser(bytes.NewReader(body)), int64(len(body)), req
+	res.Body, res.ContentLength, res.Request = body.open(req.Context()), body.size, req
 	return res, nil
+}
+
+// page reads an answer: a success as a whole, a refusal up to maxAnswer. A success
+// longer than maxPage is a permanent error: the SDK cannot read a part of it, and a
+// retry would get it again, or do again what has succeeded.
+func (t *Transport) page(w *progress, res *http.Response, host string) (*content, error) {
+	if res.StatusCode >= http.StatusMultipleChoices {
+		body, err := t.receive(w, res, maxAnswer)
+		if err == nil && !body.whole {
+			w.drain(res)
+		}
+		return body, nil
+	}
+	body, err := t.receive(w, res, maxPage)
+	if err == nil && !body.whole {
+		err = notify.Permanentf("too_large", "%s: the answer exceeds the limit of %d MiB", host, maxPage>>20)
+	}
+	if err != nil {
+		body.release()
+		return nil, err
+	}
+	return body, nil
 }
 
 // prepare adds what the options say, to a request of its own: that of the caller
@@ -92,9 +116,7 @@ func (t *Transport) prepare(req *http.Request) (*http.Request, error) {
 		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	for name, values := range t.options.Header {
-		out.Header[name] = values
-	}
+	t.identify(out.Header)
 	return out, t.authenticate(out, body)
 }
 
@@ -113,10 +135,10 @@ func (t *Transport) slowDown(h http.Header) {
 	}
 }
 
-// patience refuses to begin a delivery while the endpoint wants to be left alone.
+// mayBegin refuses to begin a delivery before the endpoint's Retry-After has passed.
 // One that has begun goes on: it would begin again with the request that was
 // answered so, and never come to its end.
-func (t *Transport) patience(req *http.Request) error {
+func (t *Transport) mayBegin(req *http.Request) error {
 	if begun(req.Context(), t) {
 		return nil
 	}
@@ -129,7 +151,7 @@ func (t *Transport) patience(req *http.Request) error {
 	}
 	return &notify.Error{
 		Class: notify.Throttled, Type: "rate_limit", Delay: clamp(delay),
-		Err: errors.New(req.URL.Host + " has asked for patience with its last answer"),
+		Err: errors.New(req.URL.Host + ": paused, as its last answer requested (Retry-After or rate limit)"),
 	}
 }
 
@@ -145,8 +167,11 @@ func (t *Transport) Failure(ctx context.Context, err error) error {
 	if errors.As(err, &judged) {
 		return judged
 	}
-	if ctx.Err() != nil {
-		return notify.Retryablef("timeout", "%s: %w", t.host, ctx.Err())
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &notify.Error{Class: notify.Retryable, Type: "timeout", Err: reworded{ctx.Err(), t.host + ": timeout"}}
+	case ctx.Err() != nil:
+		return &notify.Error{Class: notify.Retryable, Type: "canceled", Err: reworded{ctx.Err(), t.host + ": canceled"}}
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,14 +200,24 @@ func TestTransportHidesSecrets(t *testing.T) {
 
 func TestTransportBoundsAnswers(t *testing.T) {
 	t.Parallel()
+	var length atomic.Int64
 	transport, url := sdk(t, httpsend.Options{}, func(w http.ResponseWriter, _ *http.Request) {
-		for range 33 {
+		for range length.Load() >> 20 {
 			_, _ = w.Write(make([]byte, 1<<20))
 		}
 	})
+	length.Store(32 << 20)
 	body, err := get(t, transport, url)
 	require.NoError(t, err)
 	assert.Equal(t, 32<<20, len(body)) //nolint:testifylint // not to print it
+
+	length.Store(33 << 20)
+	_, err = get(t, transport, url)
+	var e *notify.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, notify.Permanent, e.Class)
+	assert.Equal(t, "too_large", e.Type)
+	assert.Contains(t, e.Error(), ": the answer exceeds the limit of 32 MiB")
 }
 
 func TestTransportBrokenAnswer(t *testing.T) {
@@ -239,7 +250,15 @@ func TestFailure(t *testing.T) {
 	cancel()
 	require.ErrorAs(t, transport.Failure(ended, errors.New("whatever")), &e)
 	require.ErrorIs(t, e, context.Canceled)
+	assert.Equal(t, "canceled", e.Type)
+	assert.True(t, strings.HasSuffix(e.Error(), ": canceled"), e.Error())
+
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	require.ErrorAs(t, transport.Failure(late, errors.New("whatever")), &e)
+	require.ErrorIs(t, e, context.DeadlineExceeded)
 	assert.Equal(t, "timeout", e.Type)
+	assert.True(t, strings.HasSuffix(e.Error(), ": timeout"), e.Error())
 }
 
 func TestNotFound(t *testing.T) {

@@ -33,6 +33,7 @@ type batch struct {
 	records []int // those that the entries are of
 	digests []Digest
 	ops     []*storage.Operation
+	full    []*Draft // those for which there was no room
 	done    chan struct{}
 	err     error
 }
@@ -141,7 +142,7 @@ func (o *Outbox) reserve(r *Record) (blocked chan struct{}, err error) {
 		}
 		limit := q.options.Limit
 		switch {
-		case limit == 0, q.options.Overflow == FailNew, q.waiting+wanted <= limit:
+		case q.options.Overflow == FailNew, !q.full(wanted):
 		case q.options.Overflow == Block && wanted <= limit:
 			if q.room == nil {
 				q.room = make(chan struct{})
@@ -163,11 +164,12 @@ func (o *Outbox) entry(b *batch, r *Record, d *Draft) *entry {
 		accepted: time.Now().UnixNano(), digest: r.Digest, caller: d.Caller,
 	}
 	s := stateWaiting
-	if limit := q.options.Limit; limit > 0 && q.waiting >= limit {
+	if q.full(1) {
 		s = stateFailed
 		e.finished, e.err = e.accepted, o.intern(ErrFull.Error())
+		b.full = append(b.full, d)
 	} else {
-		q.waiting++
+		q.add(1)
 	}
 	if o.journal == nil {
 		e.content = d.Content
@@ -262,7 +264,7 @@ func (o *Outbox) withdraw(b *batch) {
 		o.cached -= len(e.content)
 		o.free = append(o.free, e.slot)
 		if e.finished == 0 {
-			e.queue.waiting--
+			e.queue.add(-1)
 			if e.queue.room != nil {
 				close(e.queue.room)
 				e.queue.room = nil
@@ -273,6 +275,11 @@ func (o *Outbox) withdraw(b *batch) {
 
 // wake wakes the queues of a batch.
 func (b *batch) wake() {
+	for _, d := range b.full {
+		if d.Queue.options.Full != nil && b.err == nil {
+			d.Queue.options.Full(d.Content)
+		}
+	}
 	var last *Queue
 	for _, e := range b.entries {
 		if e.queue != last {

@@ -119,7 +119,7 @@ func (o *Outbox) Retry(failedID string) error {
 	o.count++
 	e.seq = o.epoch<<countBits | o.count
 	e.accepted, e.finished, e.attempts, e.progress, e.err = time.Now().UnixNano(), 0, 0, 0, ""
-	e.queue.waiting++
+	e.queue.add(1)
 	o.rewrite(e, content, stateWaiting)
 	e.queue.push(e)
 	o.mu.Unlock()

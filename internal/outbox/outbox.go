@@ -28,6 +28,7 @@ type Outbox struct {
 	failed      []*entry // those that are kept, the oldest first
 	failedBytes int      // of their content in memory
 	lastErr     string
+	waiting     int // in all queues
 
 	epoch, count uint64
 	free         []uint32 // slots, the last is used first
@@ -44,6 +45,9 @@ type Options struct {
 	MaxFailed    int
 	MaxFailedAge time.Duration
 	Logger       *zap.Logger
+	// MaxWaiting bounds the notifications of all targets that wait in memory. 0: no
+	// bound. With a storage it does not apply.
+	MaxWaiting int
 
 	cache int // maxCached, but in tests
 }
@@ -154,7 +158,7 @@ func (o *Outbox) order(restored []*entry) {
 			o.failed = append(o.failed, e)
 			continue
 		}
-		e.queue.waiting++
+		e.queue.add(1)
 		e.queue.push(e)
 	}
 	slices.SortStableFunc(o.failed, func(a, b *entry) int { return cmp.Compare(a.finished, b.finished) })
@@ -181,6 +185,29 @@ func (o *Outbox) Queue(target string, options QueueOptions) *Queue {
 	o.mu.Unlock()
 	q.wake()
 	return q
+}
+
+// Targets are the names of the targets for which something waits.
+func (o *Outbox) Targets() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var names []string
+	for name, q := range o.queues {
+		if q.waiting > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Forget removes the queue of a target for which nothing waits.
+func (o *Outbox) Forget(target string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if q := o.queues[target]; q != nil && q.waiting == 0 {
+		delete(o.queues, target)
+	}
 }
 
 // intern returns one copy of equal texts in a row: when an endpoint is down, all

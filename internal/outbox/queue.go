@@ -32,6 +32,9 @@ type QueueOptions struct {
 	Overflow Overflow
 	// Wake is called when Next may have something. It must not block.
 	Wake func()
+	// Full is called with the content of a notification that is kept as failed because
+	// there was no room. It must not block.
+	Full func(content []byte)
 }
 
 // Overflow is what happens to a notification for which there is no room.
@@ -65,6 +68,19 @@ func (q *Queue) push(e *entry) {
 	l.last = e
 }
 
+// add counts what waits.
+func (q *Queue) add(n int) {
+	q.waiting += n
+	q.outbox.waiting += n
+}
+
+// full tells that there is no room for more.
+func (q *Queue) full(more int) bool {
+	o := q.outbox
+	return q.options.Limit > 0 && q.waiting+more > q.options.Limit ||
+		o.journal == nil && o.options.MaxWaiting > 0 && o.waiting+more > o.options.MaxWaiting
+}
+
 // schedule makes the first entry of a lane due: now, or at its time if it was
 // attempted before.
 func (q *Queue) schedule(e *entry) {
@@ -85,7 +101,7 @@ func (q *Queue) leave(e *entry) {
 	l := e.lane
 	l.first = e.next
 	e.next = nil
-	q.waiting--
+	q.add(-1)
 	if q.room != nil {
 		close(q.room)
 		q.room = nil
@@ -107,27 +123,61 @@ func (q *Queue) Next(retriesToo bool) (item *Item, wait time.Duration) {
 	q.outbox.mu.Lock()
 	defer q.outbox.mu.Unlock()
 	now := q.outbox.now()
-	due := retriesToo && len(q.retries) > 0 && q.retries[0].due <= now
-	switch {
+	switch due := retriesToo && q.retryDue(now); {
 	case due && (q.turn || q.fresh == nil):
 		q.turn = false
-		return q.item(heap.Pop(&q.retries).(*entry)), 0
+		return q.item(heap.Pop(&q.retries).(*entry), now), 0
 	case q.fresh != nil:
 		q.turn = true
 		e := q.fresh
 		q.fresh, e.ready = e.ready, nil
-		return q.item(e), 0
+		return q.item(e, now), 0
 	case len(q.retries) > 0 && retriesToo:
 		return nil, q.retries[0].due - now
 	}
 	return nil, 0
 }
 
-func (q *Queue) item(e *entry) *Item {
+func (q *Queue) retryDue(now time.Duration) bool {
+	return len(q.retries) > 0 && q.retries[0].due <= now
+}
+
+func (q *Queue) item(e *entry, now time.Duration) *Item {
 	return &Item{
 		Accepted: time.Unix(0, e.accepted), Attempts: int(e.attempts), Progress: int(e.progress),
-		Content: e.content, entry: e,
+		Content: e.content, More: q.fresh != nil || q.retryDue(now), entry: e,
 	}
+}
+
+// NextOlder returns a notification that was accepted before a moment, and is first in its
+// lane, whether it is due or not.
+func (q *Queue) NextOlder(than time.Time) *Item {
+	q.outbox.mu.Lock()
+	defer q.outbox.mu.Unlock()
+	now := q.outbox.now()
+	for i, e := range q.retries {
+		if e.accepted < than.UnixNano() {
+			heap.Remove(&q.retries, i)
+			return q.item(e, now)
+		}
+	}
+	var before *entry
+	for e := q.fresh; e != nil; before, e = e, e.ready {
+		if e.accepted >= than.UnixNano() {
+			continue
+		}
+		if before == nil {
+			q.fresh = e.ready
+		} else {
+			before.ready = e.ready
+		}
+		if q.last == e {
+			q.last = before
+		}
+		e.ready = nil
+		return q.item(e, now)
+	}
+	return nil
 }
 
 // Waiting is how many notifications wait, those being delivered too.

@@ -73,6 +73,22 @@ func TestOneTransport(t *testing.T) {
 	eachHTTP(t, providertest.OneTransport)
 }
 
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	eachHTTP(t, providertest.NamesItself)
+}
+
+func TestOwnHeaders(t *testing.T) {
+	t.Parallel()
+	eachHTTP(t, providertest.OwnHeaders)
+}
+
+// The types that do not speak HTTP prove the same next to their servers.
+func TestUnverifiedCertificate(t *testing.T) {
+	t.Parallel()
+	eachHTTP(t, providertest.Unverified)
+}
+
 func TestStop(t *testing.T) {
 	t.Parallel()
 	each(t, providertest.Stops)

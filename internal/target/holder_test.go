@@ -12,39 +12,51 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
-
-	"github.com/fluxnotify/otelcol-flux/internal/notify"
-	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
-// TestRotatedSecretsShareTheMemory proves that a successor knows what its
-// predecessor has written, and by which name an expression knows either.
-func TestRotatedSecretsShareTheMemory(t *testing.T) {
+// A successor knows what its predecessor has remembered, unless it is of another type.
+func TestSuccessorsShareTheMemory(t *testing.T) {
 	t.Parallel()
-	var memories []*notify.Memory
-	var names []string
 	dir := t.TempDir()
 	put := func(token string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600))
 	}
 	put("one")
-	row := providers.Row{
-		Type: "sample", Takes: notify.TakesAll, Token: providers.Optional,
-		New: func(s notify.Settings) (notify.Provider, error) {
-			memories, names = append(memories, s.Memory), append(names, s.Type+" "+s.Name)
-			return nil, nil
-		},
-	}
 	config := NewConfig()
-	config.SecretDir = dir
-	c := &Holder{config: &config, row: row, name: config.providerName(component.MustNewIDWithName("flux_notify", "status")), set: componenttest.NewNopTelemetrySettings(), width: 1}
-	require.NoError(t, c.Start(t.Context(), nil))
+	config.Type, config.Address, config.SecretDir = "github", "https://github.com/owner/repository", dir
+	h := NewHolder(component.MustNewIDWithName("flux_notify", "status"), componenttest.NewNopTelemetrySettings(), 1)
+	provider, _ := h.Acquire()
+	assert.Nil(t, provider)
+	assert.Equal(t, defaultTimeout, h.Timeout())
+	require.NoError(t, h.Start(t.Context(), &config, nil))
+	first, release := h.Acquire()
+	release()
+	memory := h.memory
 	put("two")
-	require.Eventually(t, func() bool { c.reload(); c.reloading.Lock(); defer c.reloading.Unlock(); return len(memories) == 2 }, 10*time.Second, time.Millisecond)
-	require.NoError(t, c.Shutdown(t.Context()))
-	assert.NotNil(t, memories[0])
-	assert.Same(t, memories[0], memories[1])
-	assert.Equal(t, []string{"sample status", "sample status"}, names)
+	require.Eventually(t, func() bool {
+		h.reload()
+		second, release := h.Acquire()
+		defer release()
+		return second != first
+	}, 10*time.Second, time.Millisecond)
+	assert.Same(t, memory, h.memory)
+
+	other := config
+	other.ClientConfig.Timeout = time.Minute
+	require.NoError(t, h.Replace(t.Context(), &other, nil))
+	assert.Same(t, memory, h.memory)
+	assert.Equal(t, time.Minute, h.Timeout())
+	broken := other
+	broken.Address = "none"
+	require.Error(t, h.Replace(t.Context(), &broken, nil))
+	assert.Same(t, &other, h.config, "what worked stays in use")
+	another := other
+	another.Type = "generic"
+	require.NoError(t, h.Replace(t.Context(), &another, nil))
+	assert.NotSame(t, memory, h.memory)
+	require.NoError(t, h.Shutdown(t.Context()))
+	provider, _ = h.Acquire()
+	assert.Nil(t, provider)
 }
 
 func TestProviderName(t *testing.T) {

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"cmp"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -51,32 +50,44 @@ func NewMatcher(config *Config, logger *zap.Logger) (*Matcher, error) {
 // Match returns the notifications of an event, one for each alert that wants it. If
 // none does, rule says why: that of the provider, or that of the alert which came
 // nearest to wanting it.
-func (d *Matcher) Match(event *fluxevent.Event) (wanted []*notify.Notification, rule string) {
-	verdicts, rule := d.verdicts(event)
-	for _, v := range verdicts {
-		if v.notification != nil {
-			wanted = append(wanted, v.notification)
+func (m *Matcher) Match(event *fluxevent.Event) (wanted []*notify.Notification, rule string) {
+	if rule, filtered := m.filters(event); filtered {
+		return nil, rule
+	}
+	if len(m.alerts) == 0 {
+		return []*notify.Notification{alert.Everything(event)}, ""
+	}
+	rule = alert.RuleSuspend
+	for _, a := range m.alerts {
+		if filteredBy, filtered := a.Filters(event); filtered {
+			rule = alert.Nearer(rule, filteredBy)
 			continue
 		}
-		rule = alert.Nearer(cmp.Or(rule, alert.RuleSuspend), v.rule)
+		wanted = append(wanted, a.Notify(event))
 	}
 	return wanted, rule
 }
 
+// filters tells whether the provider filters an event before its alerts, and by which
+// rule.
+func (m *Matcher) filters(event *fluxevent.Event) (rule string, filtered bool) {
+	if m.suspend {
+		return RuleSuspend, true
+	}
+	return m.row.Filters(event)
+}
+
 // verdicts returns the verdict of every alert, or else the rule that filters the
 // event before the alerts.
-func (d *Matcher) verdicts(event *fluxevent.Event) (_ []verdict, rule string) {
-	if d.suspend {
-		return nil, RuleSuspend
-	}
-	if rule, filtered := d.row.Filters(event); filtered {
+func (m *Matcher) verdicts(event *fluxevent.Event) (_ []verdict, rule string) {
+	if rule, filtered := m.filters(event); filtered {
 		return nil, rule
 	}
-	if len(d.alerts) == 0 {
+	if len(m.alerts) == 0 {
 		return []verdict{{notification: alert.Everything(event)}}, ""
 	}
-	all := make([]verdict, len(d.alerts))
-	for i, a := range d.alerts {
+	all := make([]verdict, len(m.alerts))
+	for i, a := range m.alerts {
 		all[i].alert = a
 		rule, filtered := a.Filters(event)
 		if filtered {

@@ -51,6 +51,9 @@ type remembered struct {
 // entry is an event that is being decided on.
 type entry struct {
 	object, key, severity digest
+	// relapse is not 0 for an event that is known from before a change of severity:
+	// the object's era, which stays the same while its sender repeats it.
+	relapse uint32
 }
 
 func newKnown(c *DeduplicationConfig) *known {
@@ -95,8 +98,12 @@ func (k *known) tryEnter(e *entry) (twin <-chan struct{}, duplicate bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expire()
-	if r, found := k.keys[e.key]; found && r.era == k.objects[e.object].era {
-		return nil, true
+	if r, found := k.keys[e.key]; found {
+		era := k.objects[e.object].era
+		if r.era == era {
+			return nil, true
+		}
+		e.relapse = era
 	}
 	if decided, found := k.deciding[e.key]; found {
 		if decided == nil {

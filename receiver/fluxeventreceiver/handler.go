@@ -198,7 +198,7 @@ func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *
 		}
 	}()
 	op := r.obs.StartLogsOp(ctx)
-	err = r.next.ConsumeLogs(op, r.record(event))
+	err = r.next.ConsumeLogs(op, r.record(event, entry))
 	r.obs.EndLogsOp(op, format, 1, err)
 	if err != nil {
 		r.refusePipeline(ctx, w, err)
@@ -213,11 +213,11 @@ func (r *eventReceiver) take(ctx context.Context, w http.ResponseWriter, event *
 // record makes the log record of an event that arrives now. Its UID makes
 // exporters ignore what a sender repeats, which is not wanted without
 // deduplication.
-func (r *eventReceiver) record(event *fluxevent.Event) plog.Logs {
-	if r.config.Deduplication.Interval == 0 {
+func (r *eventReceiver) record(event *fluxevent.Event, entry *entry) plog.Logs {
+	if entry == nil {
 		return fluxevent.ToLogs(event, time.Now())
 	}
-	return fluxevent.ToLogsWithUID(event, time.Now())
+	return fluxevent.ToLogsWithUID(event, time.Now(), entry.relapse)
 }
 
 // refusePipeline answers so that Flux's client does the right thing: it repeats

@@ -25,6 +25,7 @@ import (
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/text"
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 const (
@@ -61,7 +62,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	p := &Provider{endpoint: e, line: newLine(e, s)}
 	p.life, p.end = context.WithCancel(context.Background())
 	options := &azeventhubs.ProducerClientOptions{
-		ApplicationID: "otelcol-flux",
+		ApplicationID: version.UserAgent(),
 		// The exporter repeats, and knows how long.
 		RetryOptions:     azeventhubs.RetryOptions{MaxRetries: -1},
 		NewWebSocketConn: p.line.dial,

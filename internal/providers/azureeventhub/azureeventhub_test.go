@@ -167,9 +167,9 @@ func TestTLS(t *testing.T) {
 	for name, config := range map[string]*tls.Config{"another authority": trusting(testca.New(t)), "the system's": nil} {
 		s.TLS = config
 		e := failure(t, deliver(t, provider(t, s), "x"))
-		assert.Equal(t, notify.Permanent, e.Class, name)
+		assert.Equal(t, notify.Retryable, e.Class, name)
 		assert.Equal(t, "tls", e.Type, name)
-		assert.Contains(t, e.Error(), "unknown authority", name)
+		assert.Contains(t, e.Error(), "the certificate could not be verified: x509: certificate signed by unknown authority", name)
 	}
 }
 

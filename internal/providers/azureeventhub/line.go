@@ -76,10 +76,11 @@ func (l *line) dial(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net
 // failed has no error inside that the SDK would take for a lost connection.
 func (l *line) failed(err error) *notify.Error {
 	e := notify.Retryablef("connection", "%s: not connected: %s", l.address, l.quote(err.Error()))
+	if reason, untrusted := httpsend.Untrusted(err); untrusted {
+		return notify.Retryablef("tls", "%s: the certificate could not be verified: %s", l.address, l.quote(reason))
+	}
 	var timeout net.Error
 	switch {
-	case httpsend.Untrusted(err):
-		e.Class, e.Type = notify.Permanent, "tls"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		e.Type = "timeout"
 	}

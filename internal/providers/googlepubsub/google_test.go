@@ -37,6 +37,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/googlepubsub"
 	"github.com/fluxnotify/otelcol-flux/internal/providertest"
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 // google is Pub/Sub as its users reach it: behind a proxy, with TLS, and with
@@ -47,6 +48,7 @@ type google struct {
 	// authorizations are what came with the requests.
 	mu             sync.Mutex
 	authorizations []string
+	userAgent      string // of the last
 }
 
 // behind is where the proxy of the environment leads to.
@@ -141,6 +143,7 @@ func (g *google) note(ctx context.Context, request any, _ *grpc.UnaryServerInfo,
 	header, _ := metadata.FromIncomingContext(ctx)
 	g.mu.Lock()
 	g.authorizations = append(g.authorizations, header.Get("authorization")...)
+	g.userAgent = strings.Join(header.Get("user-agent"), " ")
 	g.mu.Unlock()
 	return handler(ctx, request)
 }
@@ -196,6 +199,7 @@ func TestGoogleByToken(t *testing.T) {
 	require.NoError(t, deliver(t, p, "x"))
 	assert.Equal(t, []string{"x"}, bodies(g.Server))
 	claims := signed(t, g.last())
+	assert.Contains(t, g.userAgent, "otelcol-flux/"+version.String())
 	assert.Equal(t, email, claims["iss"])
 	assert.Equal(t, "https://www.googleapis.com/auth/pubsub", claims["scope"])
 }

@@ -22,6 +22,8 @@ import (
 	"google.golang.org/grpc/codes"
 	grpccredentials "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
+
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 // emulator is the variable by which the client library is led to an emulator,
@@ -53,6 +55,7 @@ func (d *dialing) options() ([]option.ClientOption, error) {
 		option.WithGRPCConnectionPool(1),
 		option.WithTelemetryDisabled(),
 		option.WithLogger(silent),
+		option.WithUserAgent(version.UserAgent()),
 		option.WithGRPCDialOption(grpc.WithConnectParams(connect)),
 	}
 	if d.further != nil {

@@ -27,7 +27,7 @@ func (p *Provider) Check(ctx context.Context) error {
 	o.ConnectedCB, o.DisconnectedErrCB = nil, nil // it is not the connection of deliveries
 	conn, err := o.Connect()
 	if err != nil {
-		return notify.Retryablef("connection", "not connected: %w", err)
+		return notConnected(err)
 	}
 	defer conn.Close()
 	if err := conn.FlushWithContext(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/fluxnotify/otelcol-flux/internal/httpsend"
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 )
 
@@ -106,11 +107,20 @@ func (p *Provider) reach(ctx context.Context) (*link, error) {
 	case p.link != nil:
 		return p.link, nil
 	case p.cause != nil:
-		return nil, notify.Retryablef("connection", "not connected: %w", p.cause)
+		return nil, notConnected(p.cause)
 	case ctx.Err() != nil:
 		return nil, notify.Retryablef("connection", "not connected: no server has answered yet: %w", ctx.Err())
 	}
 	return nil, notify.Retryablef("connection", "not connected")
+}
+
+// notConnected is the error without a connection. A certificate that does not verify
+// is retryable too: during the rotation of a CA it may verify a moment later.
+func notConnected(cause error) *notify.Error {
+	if reason, untrusted := httpsend.Untrusted(cause); untrusted {
+		return notify.Retryablef("tls", "not connected: the certificate could not be verified: %s", reason)
+	}
+	return notify.Retryablef("connection", "not connected: %w", cause)
 }
 
 // Shutdown implements notify.Stopper. Whatever was delivered was flushed.

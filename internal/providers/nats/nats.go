@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 // Provider publishes to one subject.
@@ -64,7 +65,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	p.options = nats.GetDefaultOptions()
 	o := &p.options
 	o.Servers = servers
-	o.Name = "otelcol-flux " + s.UID
+	o.Name = version.UserAgent() + " " + s.UID
 	o.Timeout = s.ConnectTimeout
 	o.CustomDialer = &dialer{net.Dialer{Timeout: s.ConnectTimeout}, p.life}
 	o.SkipHostLookup = true // the dialer looks up

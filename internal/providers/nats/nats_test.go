@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/providers/nats"
 	"github.com/fluxnotify/otelcol-flux/internal/providertest"
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -119,6 +121,11 @@ func TestPublish(t *testing.T) {
 	p := provider(t, notify.Settings{Address: s.ClientURL()})
 	payload := providertest.Payload(t, p)
 	require.NoError(t, deliver(t, p, string(payload.Body)))
+	clients, err := s.Connz(nil)
+	require.NoError(t, err)
+	assert.True(t, slices.ContainsFunc(clients.Conns, func(c *server.ConnInfo) bool {
+		return strings.HasPrefix(c.Name, "otelcol-flux/"+version.String()+" ")
+	}), "the client names itself")
 	all, err := s.Varz(nil)
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, all.InMsgs, "the server has it when Deliver returns")

@@ -31,7 +31,7 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, deliver(t, provider(t, notify.Settings{Address: s.ClientURL(), TLS: ours}), "x"))
 
 	stranger := &tls.Config{RootCAs: testca.New(t).Pool(), MinVersion: tls.VersionTLS12}
-	reports(t, provider(t, notify.Settings{Address: s.ClientURL(), TLS: stranger}), "unknown authority")
+	reports(t, provider(t, notify.Settings{Address: s.ClientURL(), TLS: stranger}), "not connected: the certificate could not be verified: x509: certificate signed by unknown authority")
 	nobody := &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}
 	before := seen(t, s)
 	refused := provider(t, notify.Settings{Address: s.ClientURL(), TLS: nobody})

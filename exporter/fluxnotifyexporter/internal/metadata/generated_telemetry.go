@@ -33,6 +33,7 @@ type TelemetryBuilder struct {
 	ExporterFluxNotifyNotifications    metric.Int64Counter
 	ExporterFluxNotifyOldestWaiting    metric.Float64ObservableGauge
 	ExporterFluxNotifyRetries          metric.Int64Counter
+	ExporterFluxNotifyTargetFaults     metric.Int64ObservableGauge
 	ExporterFluxNotifyThrottled        metric.Float64ObservableGauge
 	ExporterFluxNotifyTimeToDelivery   metric.Float64Histogram
 	ExporterFluxNotifyWaiting          metric.Int64ObservableGauge
@@ -70,6 +71,21 @@ func (builder *TelemetryBuilder) RegisterExporterFluxNotifyOldestWaitingCallback
 		cb(ctx, &observerFloat64{inst: builder.ExporterFluxNotifyOldestWaiting, obs: o})
 		return nil
 	}, builder.ExporterFluxNotifyOldestWaiting)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterFluxNotifyTargetFaultsCallback sets callback for observable ExporterFluxNotifyTargetFaults metric.
+func (builder *TelemetryBuilder) RegisterExporterFluxNotifyTargetFaultsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterFluxNotifyTargetFaults, obs: o})
+		return nil
+	}, builder.ExporterFluxNotifyTargetFaults)
 	if err != nil {
 		return err
 	}
@@ -176,6 +192,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_flux_notify_retries",
 		metric.WithDescription("Number of deliveries that failed and are attempted again. [Alpha]"),
 		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterFluxNotifyTargetFaults, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exporter_flux_notify_target_faults",
+		metric.WithDescription("Number of faults of a Provider, its Secrets and its Alerts. Without a provider's name, those of no Provider. [Alpha]"),
+		metric.WithUnit("{fault}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterFluxNotifyThrottled, err = builder.meter.Float64ObservableGauge(
