@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,9 +56,10 @@ type Cluster struct {
 
 	shared bool
 
-	mu   sync.Mutex
-	etcd *process.Process
-	api  *process.Process // nil while it is stopped
+	mu     sync.Mutex
+	etcd   *process.Process
+	api    *process.Process // nil while it is stopped
+	closed bool
 }
 
 // New starts a cluster. Close stops it. Tests call Start or Shared instead.
@@ -83,11 +86,10 @@ func New(ctx context.Context, options Options) (*Cluster, error) {
 }
 
 func start(ctx context.Context, cache *programs.Cache, options Options) (_ *Cluster, err error) {
-	folder, err := os.MkdirTemp("", "cluster-")
+	c, err := open(cache)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{folder: folder, cache: cache}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -130,6 +132,11 @@ func (c *Cluster) startEtcd() (string, error) {
 	folder := filepath.Join(c.folder, "etcd")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return "", errClosed
 	}
 	c.etcd, err = process.Start(process.Spec{
 		Path: path,
@@ -225,16 +232,10 @@ func (c *Cluster) connect() (err error) {
 
 // startAPIServer returns when the API server is ready.
 func (c *Cluster) startAPIServer(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.api != nil {
-		return errors.New("the API server is already running")
-	}
-	api, err := process.Start(c.command)
+	etcd, api, err := c.launchAPIServer()
 	if err != nil {
 		return err
 	}
-	c.api = api
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
@@ -245,13 +246,26 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		select {
 		case <-api.Done():
 			return api.Failure()
-		case <-c.etcd.Done():
-			return c.etcd.Failure()
+		case <-etcd.Done():
+			return etcd.Failure()
 		case <-ctx.Done():
 			return fmt.Errorf("the API server is not ready: %w:\n%s", err, api.Tail())
 		case <-time.After(tick):
 		}
 	}
+}
+
+func (c *Cluster) launchAPIServer() (etcd, api *process.Process, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, errClosed
+	}
+	if c.api != nil {
+		return nil, nil, errors.New("the API server is already running")
+	}
+	c.api, err = process.Start(c.command)
+	return c.etcd, c.api, err
 }
 
 func (c *Cluster) ready(ctx context.Context) error {
@@ -275,10 +289,48 @@ func (c *Cluster) stopAPIServer() error {
 	return nil
 }
 
+var errClosed = errors.New("the cluster is closed")
+
+// live are the clusters that are not closed.
+var live = struct {
+	sync.Mutex
+	clusters map[*Cluster]bool
+	ended    bool
+}{clusters: map[*Cluster]bool{}}
+
+// open creates the folder of a cluster.
+func open(cache *programs.Cache) (*Cluster, error) {
+	live.Lock()
+	defer live.Unlock()
+	if live.ended {
+		return nil, errClosed
+	}
+	folder, err := os.MkdirTemp("", "cluster-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{folder: folder, cache: cache}
+	live.clusters[c] = true
+	return c, nil
+}
+
+// closeAll closes all clusters, and those that are about to start. New starts no
+// others.
+func closeAll() {
+	live.Lock()
+	live.ended = true
+	clusters := slices.Collect(maps.Keys(live.clusters))
+	live.Unlock()
+	for _, c := range clusters {
+		_ = c.Close()
+	}
+}
+
 // Close stops the cluster and removes its folder.
 func (c *Cluster) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	// No data is kept, so both are killed. The API server is first, because it does
 	// not work without etcd.
 	if c.api != nil {
@@ -289,6 +341,9 @@ func (c *Cluster) Close() error {
 		c.etcd.Kill()
 		c.etcd = nil
 	}
+	live.Lock()
+	delete(live.clusters, c)
+	live.Unlock()
 	return os.RemoveAll(c.folder)
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,10 +53,18 @@ func Shared(t *testing.T) *Cluster {
 	return shared.cluster
 }
 
-// Main runs the tests of a package and stops the shared cluster.
+// Main runs the tests of a package and stops the shared cluster. If the tests are
+// interrupted, it stops all clusters.
 //
 //	func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 func Main(m *testing.M) (exitCode int) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		closeAll()
+		os.Exit(1)
+	}()
 	exitCode = m.Run()
 	shared.Lock()
 	defer shared.Unlock()

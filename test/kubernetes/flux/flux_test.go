@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -23,7 +24,9 @@ const (
 	tick    = 50 * time.Millisecond
 )
 
-// event is what this test reads of an event of Flux.
+func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+
+// event has the fields of a Flux event that this test reads.
 type event struct {
 	InvolvedObject struct {
 		Kind      string `json:"kind"`
