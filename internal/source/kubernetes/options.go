@@ -78,8 +78,8 @@ type Translator interface {
 	Translate(objects Objects, noCrossNamespaceRefs bool) source.Set
 }
 
-// check finds settings that can never work.
-func (o *Options) check() error {
+// Check finds settings that can never work.
+func (o Options) Check() error {
 	var errs []error
 	switch o.AuthType {
 	case "", AuthServiceAccount, AuthNone:
@@ -94,9 +94,6 @@ func (o *Options) check() error {
 		if len(validation.IsDNS1123Label(namespace)) > 0 {
 			errs = append(errs, fmt.Errorf("namespaces::%d: %q is not the name of a namespace", i, namespace))
 		}
-	}
-	if o.Logger == nil || o.Translator == nil {
-		errs = append(errs, errors.New("a logger and a translator are required"))
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,8 +27,11 @@ var _ source.Source = (*Source)(nil)
 
 // New checks the options. It makes no connection.
 func New(options Options) (*Source, error) {
-	if err := options.check(); err != nil {
+	if err := options.Check(); err != nil {
 		return nil, err
+	}
+	if options.Logger == nil || options.Translator == nil {
+		return nil, errors.New("a logger and a translator are required")
 	}
 	return &Source{options: options}, nil
 }
