@@ -21,8 +21,6 @@ const (
 	kindProvider      = "Provider"
 	kindAlert         = "Alert"
 	kindSecret        = "Secret"
-	// anyKind selects all kinds, in an Alert's event source.
-	anyKind = "*"
 )
 
 // understood are the versions of Provider and Alert, the preferred one first.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fluxnotify/otelcol-flux/internal/source"
@@ -19,8 +18,6 @@ const (
 	labelRetention = 10 * time.Minute
 	// labelDelay is the longest time between two tries to read metadata.
 	labelDelay = 15 * time.Second
-	// kindsDelay is the time between two looks for new kinds.
-	kindsDelay = time.Minute
 )
 
 // labelled are the labels of one object.
@@ -39,12 +36,6 @@ type labels struct {
 
 	mu    sync.RWMutex
 	kinds map[string]*labelKind
-	// any says that an Alert selects all kinds. all are those kinds, nil until they are
-	// known.
-	any     bool
-	stopAny context.CancelFunc
-	all     []string
-	finding condition
 }
 
 // labelKind holds the labels of all objects of one kind.
@@ -74,19 +65,13 @@ func (l *labels) get(kind, namespace, name string) (map[string]string, bool) {
 func (l *labels) need(kinds map[string]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.findAll(kinds[anyKind])
-	needed := maps.Clone(kinds)
-	delete(needed, anyKind)
-	for _, kind := range l.all {
-		needed[kind] = true
-	}
 	for name, kind := range l.kinds {
-		if !needed[name] {
+		if !kinds[name] {
 			kind.stop()
 			delete(l.kinds, name)
 		}
 	}
-	for name := range needed {
+	for name := range kinds {
 		if l.kinds[name] == nil {
 			l.kinds[name] = l.start(name)
 		}
@@ -116,72 +101,22 @@ func (l *labels) start(kind string) *labelKind {
 	return k
 }
 
-// findAll starts or ends the search for all kinds. The mutex is held.
-func (l *labels) findAll(needed bool) {
-	switch {
-	case needed && !l.any:
-		var ctx context.Context
-		ctx, l.stopAny = context.WithCancel(l.root)
-		l.finding = condition{}
-		l.spawn(func() { l.watchKinds(ctx) })
-	case !needed && l.any:
-		l.stopAny()
-		l.all = nil
-	}
-	l.any = needed
-}
-
-func (l *labels) watchKinds(ctx context.Context) {
-	for ctx.Err() == nil {
-		kinds, err := l.clients.fluxKinds(ctx)
-		if err != nil {
-			if ctx.Err() == nil && l.finding.failed(err) {
-				l.signals.changed()
-			}
-			l.signals.pause(ctx, objectDelay, true)
-			continue
-		}
-		l.found(ctx, kinds)
-		l.signals.pause(ctx, kindsDelay, false)
-	}
-}
-
-func (l *labels) found(ctx context.Context, kinds map[string]schema.GroupVersionResource) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if ctx.Err() != nil {
-		return
-	}
-	l.all = l.all[:0]
-	for kind := range kinds {
-		l.all = append(l.all, kind)
-	}
-	l.finding.succeeded()
-	l.signals.changed()
-}
-
 // read returns the faults, and how many kinds will probably be read soon.
 func (l *labels) read(now time.Time) (faults []source.Fault, pending int, failures []*failure) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	note := func(c *condition, what string) {
-		synced, failing := c.get()
-		if failing != nil {
-			failures = append(failures, failing)
-		}
-		switch {
-		case failing == nil && !synced:
-			pending++
-		case failing.reported(now) && failing.kind != unavailable:
-			faults = append(faults, source.Fault{Text: "the labels of " + what + " cannot be read, so matchLabels may not match them: " + failing.cause})
-		}
-	}
-	if l.any {
-		note(&l.finding, "all objects")
-	}
 	for name, kind := range l.kinds {
 		for _, f := range kind.feeds {
-			note(&f.condition, inNamespace("the kind "+name, f.namespace))
+			synced, failing := f.get()
+			if failing != nil {
+				failures = append(failures, failing)
+			}
+			switch {
+			case failing == nil && !synced:
+				pending++
+			case failing.reported(now) && failing.kind != unavailable:
+				faults = append(faults, source.Fault{Text: "the labels of " + inNamespace("the kind "+name, f.namespace) + " cannot be read, so matchLabels may not match: " + failing.cause})
+			}
 		}
 	}
 	return faults, pending, failures
