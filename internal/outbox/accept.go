@@ -52,9 +52,9 @@ func (o *Outbox) Accept(ctx context.Context, records []Record) []error {
 			current = &batch{}
 		}
 	}
-	for i := range records {
+	for i, record := range records {
 		for {
-			blocked, err := o.admit(current, i, &records[i])
+			blocked, err := o.admit(current, i, &record)
 			if blocked == nil {
 				errs[i] = err
 				break
