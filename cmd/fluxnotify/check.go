@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
 	"github.com/fluxnotify/otelcol-flux/internal/target"
 )
 
@@ -21,24 +20,26 @@ func newCheck() *cobra.Command {
 		Use:   "check --config FILE [--connect]",
 		Short: "Check the Flux components of a configuration, and their endpoints",
 		Long: `Checks the settings of every flux_notify exporter and every flux_event receiver, as
-the collector would at its start. Other components, pipelines and extensions are not
+the collector does at startup, and the Providers, Alerts and Secrets of manifests. Every
+fault and every warning is printed. Other components, pipelines and extensions are not
 known here: "otelcol-flux validate" checks those.
 
-With --connect every exporter's endpoint is tried too, and nobody is notified. The
-table says how: "api" asked the endpoint, with the credentials; "connection" opened a
-connection, with TLS and through the proxy where these are set, and sent nothing on
-it, because the vendor has no call that would notify nobody; "proxy" reached the
-proxy; "none" is for types that cannot be checked. Authenticators and middlewares
-(auth, middlewares) are extensions of a running collector, and not used.
+With --connect every endpoint is tried too, and nobody is notified. The table shows how:
+"api" made a request with the credentials; "connection" opened a connection, with TLS and
+through the proxy where these are set, and sent nothing on it, because this endpoint
+offers no way to test credentials without sending a notification; "proxy" reached the
+proxy; "none" is for types that cannot be checked. Authenticators and middlewares (auth,
+middlewares) are extensions of a running collector, and not used.
 ` + exitCodes,
 		Example: `  fluxnotify check --config collector.yaml
   fluxnotify check --config collector.yaml --connect
+  fluxnotify check --config flux:./notifications/
   SLACK_TOKEN=xoxb-… fluxnotify check --config collector.yaml --connect -o json`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	config, output := addConfig(cmd), addFormat(cmd)
-	connect := cmd.Flags().Bool("connect", false, "try the endpoints, too, without notifying anybody")
+	connect := cmd.Flags().Bool("connect", false, "also try the endpoints, without sending a notification")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return runCheck(cmd, *config, *connect, *output)
 	}
@@ -61,7 +62,12 @@ func runCheck(cmd *cobra.Command, config []string, connect bool, output format) 
 	if len(found)+len(listeners) == 0 {
 		return errors.New("config: there is no flux_notify exporter and no flux_event receiver in it")
 	}
-	checks := check(cmd.Context(), append(listeners, found...), connect)
+	var all []provider
+	for _, p := range listeners {
+		all = append(all, provider{part: p, faults: linesOf(p.err)})
+	}
+	all = append(all, providersOf(cmd.Context(), found, cmd.ErrOrStderr())...)
+	checks := check(cmd.Context(), all, connect)
 	if err := printChecks(cmd.OutOrStdout(), checks, output); err != nil {
 		return err
 	}
@@ -73,7 +79,9 @@ func runCheck(cmd *cobra.Command, config []string, connect bool, output format) 
 
 // checked is the output of check, as JSON.
 type checked struct {
-	Component string   `json:"component"`
+	Component string `json:"component"`
+	// Provider is namespace/name of one from manifests.
+	Provider string   `json:"provider,omitempty"`
 	Type      string   `json:"type,omitempty"`
 	Valid     bool     `json:"valid"`
 	Errors    []string `json:"errors,omitempty"`
@@ -86,28 +94,31 @@ type checked struct {
 
 func (c *checked) well() bool { return c.Valid && c.Error == "" }
 
-func check(ctx context.Context, parts []part, connect bool) []checked {
-	all := make([]checked, len(parts))
-	for i, p := range parts {
-		c := &all[i]
-		c.Component, c.Valid = p.path, p.err == nil
-		config := p.exporter()
-		if config != nil {
-			c.Type = config.Target.Type
+func check(ctx context.Context, providers []provider, connect bool) []checked {
+	all := make([]checked, len(providers))
+	for i := range providers {
+		p, c := &providers[i], &all[i]
+		c.Component, c.Provider, c.Errors, c.Valid = p.path, p.name, p.faults, len(p.faults) == 0
+		if p.config != nil {
+			c.Type = p.config.Type
 		}
-		if p.err != nil {
-			c.Errors = strings.Split(p.err.Error(), "\n")
-			continue
-		}
-		if connect && config != nil {
-			c.connect(ctx, p, config)
+		if connect && p.ready {
+			c.connect(ctx, p)
 		}
 	}
 	return all
 }
 
-func (c *checked) connect(ctx context.Context, p part, config *fluxnotifyexporter.Config) {
-	kind, err := target.Check(ctx, p.id, &config.Target)
+// linesOf are the lines of an error.
+func linesOf(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
+func (c *checked) connect(ctx context.Context, p *provider) {
+	kind, err := target.Check(ctx, p.id, p.config)
 	c.Check = string(kind)
 	if err != nil {
 		c.Error = err.Error()
@@ -116,7 +127,7 @@ func (c *checked) connect(ctx context.Context, p part, config *fluxnotifyexporte
 		reachable := err == nil
 		c.Reachable = &reachable
 	}
-	if config.Target.ClientConfig.Auth.HasValue() || len(config.Target.ClientConfig.Middlewares) > 0 {
+	if p.config.ClientConfig.Auth.HasValue() || len(p.config.ClientConfig.Middlewares) > 0 {
 		c.Note = "auth and middlewares were not used"
 	}
 }
@@ -126,6 +137,9 @@ func (c *checked) lines() (word string, details []string) {
 	switch {
 	case !c.Valid:
 		word, details = "invalid", append(details, c.Errors...)
+		if c.Error != "" {
+			details = append(details, c.Error)
+		}
 	case c.Error != "":
 		word, details = "failed", append(details, c.Error)
 	default:
@@ -154,7 +168,11 @@ func printChecks(w io.Writer, checks []checked, f format) error {
 		if c.Check != "" {
 			kind = c.Check
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", word, c.Component, c.Type, kind, strings.Join(details, "; "))
+		name := c.Component
+		if c.Provider != "" {
+			name += " " + c.Provider
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", word, name, c.Type, kind, strings.Join(details, "; "))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +48,25 @@ exporters:
 	out, _, code = command(t, "", "check", "-c", wrong)
 	assert.Equal(t, exitFailed, code)
 	assert.Equal(t, 4, strings.Count(out, "\ninvalid  "))
+}
+
+func TestCheckOfManifests(t *testing.T) {
+	t.Parallel()
+	out, errOut, code := command(t, "", "check", "-c", "flux:testdata/manifests")
+	assert.Equal(t, exitDone, code, errOut)
+	golden(t, "check-manifests", out)
+	assert.Contains(t, errOut, "warn: testdata/manifests/flux.yaml:23: Alert apps/all: spec.summary: is deprecated")
+
+	file := write(t, "flux.yaml", manifestsWithFaults)
+	out, errOut, code = command(t, "", "check", "-c", "flux:"+file)
+	assert.Equal(t, exitFailed, code)
+	golden(t, "check-manifests-faults", strings.ReplaceAll(out, file, "flux.yaml"))
+	assert.Contains(t, errOut, "warn: "+file+":7: Provider apps/idle: no Alert refers to it")
+
+	out, _, code = command(t, "", "check", "-c", "flux:"+filepath.Join(t.TempDir(), "none"))
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, out, "invalid  exporters::flux_notify")
+	assert.Contains(t, out, "exporters::flux_notify: manifests::path: stat ")
 }
 
 func TestCheckConnects(t *testing.T) {

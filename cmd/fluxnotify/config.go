@@ -25,7 +25,7 @@ import (
 
 // addConfig adds the flag --config, which is the collector's own.
 func addConfig(cmd *cobra.Command) *[]string {
-	uris := cmd.Flags().StringArrayP("config", "c", nil, "configuration of the collector: a file, or env:, file:, yaml: or flux: and what that reads; several are merged, the last wins")
+	uris := cmd.Flags().StringArrayP("config", "c", nil, "configuration of the collector: a file, or a URI of env:, file:, yaml: or flux:; several are merged, the last wins")
 	_ = cmd.MarkFlagRequired("config")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	return uris

@@ -9,12 +9,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// order is that of the sections in which people read a configuration, with what
-// is to be said of each.
+// order is that of the sections in which people read a configuration, with a comment for
+// each.
 var order = []struct{ section, comment string }{
-	{"receivers", "Flux's controllers post their events here: --events-addr=http://<this host>:8787/.\nA notification-controller can forward them: give it a Provider of the type\ngeneric-hmac, and this receiver the key of it (signature)."},
-	{"exporters", "One for every Provider that an Alert refers to, with its Alerts. Values in which\na $ is meant have it twice."},
-	{"extensions", "The queues are kept here: the folder must exist and be writable."},
+	{"receivers", "Flux's controllers post their events here: --events-addr=http://<this host>:8787/.\nA notification-controller can forward them: add a Provider of the type generic-hmac to\nit, and the Provider's key to this receiver (signature)."},
+	{"exporters", "One for each Provider that an Alert refers to, with its Alerts. A $ in a value is\nwritten as $$."},
+	{"extensions", "Waiting notifications are kept in this folder, which must be writable."},
 	{"service", "Each exporter has its own pipeline, so that none waits for another."},
 }
 
@@ -43,7 +43,7 @@ func writeConfig(config map[string]any, paths []string) ([]byte, error) {
 	return append([]byte(head(paths, b.String())), b.Bytes()...), nil
 }
 
-// nameFirst puts in front of every map what says what it is.
+// nameFirst moves the names in front of the other keys of every map.
 func nameFirst(node *yaml.Node) {
 	for _, child := range node.Content {
 		nameFirst(child)
@@ -61,9 +61,9 @@ func nameFirst(node *yaml.Node) {
 	}
 }
 
-// head says where the configuration comes from, and what it needs.
+// head names the manifests of the configuration, and the variables that it needs.
 func head(paths []string, text string) string {
-	lines := "The same as --config flux:PATH, made by fluxnotify convert of:\n  " + strings.Join(paths, "\n  ")
+	lines := "Made by fluxnotify convert from:\n  " + strings.Join(paths, "\n  ")
 	var names []string
 	for _, match := range variables.FindAllStringSubmatch(text, -1) {
 		names = append(names, match[1])

@@ -36,13 +36,69 @@ func TestRenderMergesConfigurations(t *testing.T) {
 	assert.Contains(t, out, "flux_notify/status (mastodon): filtered by suspend: the exporter is suspended")
 }
 
-// Flux's manifests are a configuration, too.
+// The Providers of manifests are shown like exporters.
 func TestRenderOfManifests(t *testing.T) {
 	t.Parallel()
-	out, errOut, code := command(t, "", "render", "-c", "flux:testdata/manifests", eventFile("helmrelease-upgrade-failed"))
+	render := []string{"render", "-c", "flux:testdata/manifests", eventFile("helmrelease-upgrade-failed")}
+	out, errOut, code := command(t, "", render...)
 	assert.Equal(t, exitDone, code, errOut)
-	assert.Contains(t, out, "flux_notify/apps-hook (generic)\n    alert apps/hooked: told\n      POST https://example.com/[REDACTED]?cost=[REDACTED]\n")
-	assert.Contains(t, errOut, "warn: ", "its warnings are told")
+	assert.Contains(t, out, "flux_notify apps/hook (generic)\n    alert apps/hooked: would send\n      POST https://example.com/[REDACTED]?cost=[REDACTED]\n")
+	assert.Contains(t, out, "flux_notify apps/slack (slack)\n    alert apps/all: filtered by event_sources")
+	assert.Contains(t, errOut, "warn: testdata/manifests/flux.yaml:23: Alert apps/all: spec.summary: is deprecated")
+
+	one, _, code := command(t, "", append(render, "-e", "apps/hook")...)
+	assert.Equal(t, exitDone, code)
+	assert.Contains(t, one, "apps/hook")
+	assert.NotContains(t, one, "apps/slack")
+	_, errOut, code = command(t, "", append(render, "-e", "apps/none")...)
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errOut, `"apps/none" is not one of the configuration's: apps/hook, apps/slack, flux_notify`)
+}
+
+const manifestsWithFaults = `
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Provider
+metadata: {name: broken, namespace: apps}
+spec: {type: generic, address: "ftp://` + canary + `"}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Provider
+metadata: {name: idle, namespace: apps}
+spec: {type: generic, address: "https://example.com"}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Provider
+metadata: {name: suspended, namespace: apps}
+spec: {type: generic, address: "https://example.com", suspend: true}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Alert
+metadata: {name: a, namespace: apps}
+spec: {providerRef: {name: broken}, eventSources: [{kind: Kustomization, name: '*'}]}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Alert
+metadata: {name: b, namespace: apps}
+spec: {providerRef: {name: suspended}, eventSources: [{kind: Kustomization, name: '*'}]}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Alert
+metadata: {name: lost, namespace: apps}
+spec: {providerRef: {name: gone}, eventSources: [{kind: Kustomization, name: '*'}]}
+`
+
+func TestRenderOfProvidersThatSendNothing(t *testing.T) {
+	t.Parallel()
+	file := write(t, "flux.yaml", manifestsWithFaults)
+	out, errOut, code := command(t, "", "render", "-c", "flux:"+file, eventFile("kustomization-failed"))
+	assert.Equal(t, exitFailed, code)
+	broken := file + ":5: Provider apps/broken: spec.address: must be a URL that begins with https:// or http://\n"
+	assert.Contains(t, out, "flux_notify apps/broken (generic): fails: "+broken)
+	assert.Contains(t, out, "flux_notify apps/idle (generic): filtered by alerts: no Alert that can be used refers to it\n")
+	assert.Contains(t, out, "flux_notify apps/suspended (generic): filtered by suspend: notifications wait until the Provider is resumed\n")
+	assert.Contains(t, errOut, "fault: "+broken)
+	assert.Contains(t, errOut, "fault: "+file+":30: Alert apps/lost: spec.providerRef: there is no Provider apps/gone\n")
+	assert.Contains(t, errOut, "warn: "+file+":7: Provider apps/idle: no Alert refers to it: nothing is sent\n")
 }
 
 func TestRenderReadsEvents(t *testing.T) {

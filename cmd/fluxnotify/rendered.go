@@ -24,9 +24,11 @@ type (
 	}
 	renderedExporter struct {
 		Exporter string          `json:"exporter"`
+		Provider string          `json:"provider,omitempty"`
 		Type     string          `json:"type"`
 		Rule     string          `json:"rule,omitempty"`
 		Why      string          `json:"why,omitempty"`
+		Fails    string          `json:"fails,omitempty"`
 		Alerts   []renderedAlert `json:"alerts,omitempty"`
 	}
 	renderedAlert struct {
@@ -98,7 +100,7 @@ func newRenderedRequest(r target.Request) renderedRequest {
 // is known already.
 func (r renderedEvent) fails() bool {
 	return slices.ContainsFunc(r.Exporters, func(e renderedExporter) bool {
-		return slices.ContainsFunc(e.Alerts, func(a renderedAlert) bool {
+		return e.Fails != "" || slices.ContainsFunc(e.Alerts, func(a renderedAlert) bool {
 			return a.Fails != "" || slices.ContainsFunc(a.Requests, func(r renderedRequest) bool { return r.Fails != "" })
 		})
 	})
@@ -124,7 +126,11 @@ func printRendered(w io.Writer, events []renderedEvent, f format) error {
 }
 
 func (e *renderedExporter) print(b *strings.Builder, p painter) {
-	fmt.Fprintf(b, "  %s (%s)%s\n", p.paint(bold, e.Exporter), e.Type, filteredBy(p, e.Rule, e.Why))
+	name := e.Exporter
+	if e.Provider != "" {
+		name += " " + e.Provider
+	}
+	fmt.Fprintf(b, "  %s (%s)%s\n", p.paint(bold, name), e.Type, filteredBy(p, e.Rule, e.Why)+e.failure(p))
 	for _, a := range e.Alerts {
 		name := "    "
 		if a.Alert != "" {
@@ -138,14 +144,21 @@ func (e *renderedExporter) print(b *strings.Builder, p painter) {
 		case a.Fails != "":
 			b.WriteString(name + ": " + p.paint(red, "fails: ") + text.Printable(a.Fails) + "\n")
 		case len(a.Requests) == 0:
-			b.WriteString(name + ": nothing to send, the type has nothing to say of it\n")
+			b.WriteString(name + ": nothing to send, the type does not send this event\n")
 		default:
-			b.WriteString(name + ": " + p.paint(green, "told") + "\n")
+			b.WriteString(name + ": " + p.paint(green, "would send") + "\n")
 		}
 		for _, r := range a.Requests {
 			r.print(b, p)
 		}
 	}
+}
+
+func (e *renderedExporter) failure(p painter) string {
+	if e.Fails == "" {
+		return ""
+	}
+	return ": " + p.paint(red, "fails: ") + text.Printable(e.Fails)
 }
 
 func filteredBy(p painter, rule, why string) string {

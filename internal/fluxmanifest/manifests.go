@@ -16,10 +16,14 @@ type Manifests struct {
 	faults Problems
 	// given are the Secrets that are not among the manifests.
 	given map[reference]map[string][]byte
+	// missing says why a Secret is not there: "does not exist".
+	missing map[reference]string
 }
 
 // New makes an empty set of manifests.
-func New() *Manifests { return &Manifests{given: map[reference]map[string][]byte{}} }
+func New() *Manifests {
+	return &Manifests{given: map[reference]map[string][]byte{}, missing: map[reference]string{}}
+}
 
 // AddObject adds a Provider, an Alert or a Secret in the form that the Kubernetes API
 // gives (unstructured). Other kinds are ignored.
@@ -32,6 +36,12 @@ func (m *Manifests) AddObject(object map[string]any) {
 // AddSecret adds a Secret that is not among the manifests. It wins over one that is.
 func (m *Manifests) AddSecret(namespace, name string, data map[string][]byte) {
 	m.given[reference{namespace, name}] = data
+}
+
+// AddMissingSecret says why a Secret is not there. The reason continues the words "the
+// Secret apps/slack": "cannot be read: forbidden".
+func (m *Manifests) AddMissingSecret(namespace, name, reason string) {
+	m.missing[reference{namespace, name}] = reason
 }
 
 // AddFault adds a fault of no object.

@@ -61,7 +61,7 @@ type Result struct {
 	Alerts []AlertResult
 	// Ready tells that nothing wrong is known about the Provider and its Secrets.
 	Ready bool
-	// Faults are those of the Provider, its Secrets and its Alerts.
+	// Faults are those of the Provider and its Secrets, then those of its Alerts.
 	Faults Problems
 
 	provider *Provider
@@ -86,6 +86,7 @@ func (a *AlertResult) Problem(field, text string) Problem { return a.alert.probl
 type assembly struct {
 	options   Options
 	given     map[reference]map[string][]byte
+	missing   map[reference]string
 	secrets   map[reference]*Secret
 	alerts    map[reference][]*Alert // by the Provider that they refer to
 	variables map[string]string      // of the environment, and the key that each stands for
@@ -96,7 +97,7 @@ type assembly struct {
 // Results returns the Providers with their Alerts. It does not change the manifests.
 func (m *Manifests) Results(options Options) Results {
 	t := &assembly{
-		options: options, given: m.given, faults: slices.Clone(m.faults), variables: map[string]string{},
+		options: options, given: m.given, missing: m.missing, faults: slices.Clone(m.faults), variables: map[string]string{},
 		secrets: map[reference]*Secret{}, alerts: map[reference][]*Alert{},
 	}
 	providers := t.collect(m.files)
@@ -183,8 +184,8 @@ func (t *assembly) provider(p *Provider) Result {
 	if !t.secretsOf(&r) {
 		r.Ready = false
 	}
-	t.alertsOf(&r)
 	r.Faults = r.Faults.sorted()
+	t.alertsOf(&r)
 	return r
 }
 
@@ -289,6 +290,10 @@ func (t *assembly) secretsOf(r *Result) (ok bool) {
 func (t *assembly) values(r *Result, ref reference, path string) (values map[string][]byte, ok bool) {
 	if given, ok := t.given[ref]; ok {
 		return given, true
+	}
+	if reason, ok := t.missing[ref]; ok {
+		r.fault(path, "the Secret "+ref.String()+" "+reason)
+		return nil, false
 	}
 	secret, found := t.secrets[ref]
 	if !found || t.options.SecretRoot != "" {

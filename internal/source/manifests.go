@@ -44,7 +44,7 @@ const (
 type Manifests struct {
 	options ManifestsOptions
 	reader  *fluxmanifest.Reader
-	maker   setMaker
+	maker   SetMaker
 	secrets map[fluxmanifest.SecretRef]map[string][]byte // that were read last
 
 	wake    chan struct{}
@@ -172,7 +172,7 @@ func (m *Manifests) read() Set {
 	if m.options.Secrets != "" {
 		m.readSecrets(manifests)
 	}
-	return m.maker.set(manifests.Results(options))
+	return m.maker.Set(manifests.Results(options))
 }
 
 // readSecrets adds the mounted Secrets that Providers refer to. One that cannot be read,

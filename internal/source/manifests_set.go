@@ -16,10 +16,10 @@ import (
 	"github.com/fluxnotify/otelcol-flux/internal/target"
 )
 
-// setMaker makes sets out of manifests, from files or from the Kubernetes API. It
+// SetMaker makes sets out of manifests, from files or from the Kubernetes API. It
 // remembers the targets that it has made: one whose settings are the same is not checked
 // again. The zero value is ready to use.
-type setMaker struct {
+type SetMaker struct {
 	made map[string]*madeTarget // by ID
 }
 
@@ -50,8 +50,8 @@ type settingFault struct {
 
 const ofProvider = -1
 
-// set makes a set. The targets that are no longer there are forgotten.
-func (m *setMaker) set(results fluxmanifest.Results) Set {
+// Set makes a set. Targets that are no longer there are forgotten.
+func (m *SetMaker) Set(results fluxmanifest.Results) Set {
 	made := make(map[string]*madeTarget, len(results.Providers))
 	set := Set{Targets: make([]Target, 0, len(results.Providers)), Faults: faultsOf(results.Faults), Warnings: faultsOf(results.Warnings)}
 	for i := range results.Providers {
@@ -64,7 +64,8 @@ func (m *setMaker) set(results fluxmanifest.Results) Set {
 		}
 		made[t.ID()] = of
 		t.Config, t.Ready = of.config, of.ready
-		t.Faults = slices.Concat(faultsOf(r.Faults), placed(r, of.faults))
+		// Those of the Provider come first: they say why it is not ready.
+		t.Faults = slices.Concat(placed(r, of.faults), faultsOf(r.Faults))
 		set.Targets = append(set.Targets, t)
 		set.Warnings = append(set.Warnings, placed(r, of.warnings)...)
 	}
@@ -132,10 +133,10 @@ func makeTarget(r *fluxmanifest.Result, from targetInput) *madeTarget {
 	}
 	m.config.Name, m.config.Namespace, m.config.UID = r.Name, r.Namespace, &from.uid
 	m.config.Secret, m.config.CertSecret, m.config.ProxySecret = opaque(from.secret), opaque(from.certSecret), opaque(from.proxySecret)
-	m.addAlerts()
 	if m.ready { // otherwise what is wrong would be reported twice
 		m.check()
 	}
+	m.addAlerts()
 	return m
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 
 	"github.com/fluxnotify/otelcol-flux/internal/alert"
+	"github.com/fluxnotify/otelcol-flux/internal/providers"
 )
 
 const (
@@ -51,10 +52,10 @@ func object(kind, name, spec string) string {
 	return fmt.Sprintf("---\napiVersion: notification.toolkit.fluxcd.io/v1beta3\nkind: %s\nmetadata: {name: %s, namespace: tenant}\nspec: {%s}\n", kind, name, spec)
 }
 
-func provider(spec string) string { return object("Provider", "bad", spec) }
+func providerOf(spec string) string { return object("Provider", "bad", spec) }
 
 func hookOf(spec string) string {
-	return provider("type: generic, address: 'https://example.com/" + canary + "', " + spec)
+	return providerOf("type: generic, address: 'https://example.com/" + canary + "', " + spec)
 }
 
 func alertOf(spec string) string {
@@ -135,20 +136,20 @@ func TestAFaultyObjectDisablesItselfOnly(t *testing.T) {
 		alerts int
 	}{
 		"a healthy one":               {hook + events, "", true, 1},
-		"no type":                     {provider("address: x") + events, "bad.yaml:5: Provider tenant/bad: spec.type: must be set to one of", false, 1},
-		"unknown type":                {provider("type: slak") + events, `Provider tenant/bad: spec.type: "slak" is not one of slack`, false, 1},
-		"a very long type":            {provider("type: "+strings.Repeat("s", 500_000)) + events, `…" is not one of`, false, 1},
-		"address of no host":          {provider("type: generic, address: 'https://'") + events, "Provider tenant/bad: spec.address: ", false, 1},
-		"address of another kind":     {provider("type: generic, address: 'ftp://example.com'") + events, "Provider tenant/bad: spec.address: must be a URL", false, 1},
-		"address absent":              {provider("type: generic") + events, "Provider tenant/bad: spec.address: must be set for the type generic", false, 1},
-		"address too long":            {provider("type: generic, address: 'https://a/"+strings.Repeat("a", 3000)+"'") + events, "spec.address: is 3010 characters long, the most is 2048", false, 1},
-		"channel absent":              {provider("type: matrix, address: 'https://a'") + events, "Provider tenant/bad: ", false, 1},
+		"no type":                     {providerOf("address: x") + events, "bad.yaml:5: Provider tenant/bad: spec.type: must be set to one of", false, 1},
+		"unknown type":                {providerOf("type: slak") + events, `Provider tenant/bad: spec.type: "slak" is not one of slack`, false, 1},
+		"a very long type":            {providerOf("type: "+strings.Repeat("s", 500_000)) + events, `…" is not one of`, false, 1},
+		"address of no host":          {providerOf("type: generic, address: 'https://'") + events, "Provider tenant/bad: spec.address: ", false, 1},
+		"address of another kind":     {providerOf("type: generic, address: 'ftp://example.com'") + events, "Provider tenant/bad: spec.address: must be a URL", false, 1},
+		"address absent":              {providerOf("type: generic") + events, "Provider tenant/bad: spec.address: must be set for the type generic", false, 1},
+		"address too long":            {providerOf("type: generic, address: 'https://a/"+strings.Repeat("a", 3000)+"'") + events, "spec.address: is 3010 characters long, the most is 2048", false, 1},
+		"channel absent":              {providerOf("type: matrix, address: 'https://a'") + events, "Provider tenant/bad: ", false, 1},
 		"a number for a string":       {hookOf("channel: 5") + events, "spec.channel: must be a string: put it in quotes", false, 1},
 		"timeout 0s":                  {hookOf("timeout: 0s") + events, `Provider tenant/bad: spec.timeout: "0s" is not a duration`, false, 1},
 		"timeout too short":           {hookOf("timeout: 1ms") + events, "Provider tenant/bad: spec.timeout: 1ms is too short", false, 1},
-		"CEL that does not parse":     {provider("type: github, address: 'https://github.com/o/r', commitStatusExpr: '(', secretRef: {name: token}") + secret("token", "token: x") + events, "Provider tenant/bad: spec.commitStatusExpr: ", false, 1},
+		"CEL that does not parse":     {providerOf("type: github, address: 'https://github.com/o/r', commitStatusExpr: '(', secretRef: {name: token}") + secret("token", "token: x") + events, "Provider tenant/bad: spec.commitStatusExpr: ", false, 1},
 		"CEL for another type":        {hookOf("commitStatusExpr: '('") + events, "", true, 1},
-		"an address without a path":   {provider("type: github, address: 'https://github.com', secretRef: {name: token}") + secret("token", "token: x") + events, "Provider tenant/bad: spec.address: ", false, 1},
+		"an address without a path":   {providerOf("type: github, address: 'https://github.com', secretRef: {name: token}") + secret("token", "token: x") + events, "Provider tenant/bad: spec.address: ", false, 1},
 		"a proxy that is not a URL":   {hookOf("proxy: '://"+canary+"'") + events, "Provider tenant/bad: spec.proxy: must be a URL", false, 1},
 		"service account":             {hookOf("serviceAccountName: tenant") + events, "Provider tenant/bad: spec.serviceAccountName: is not supported here", false, 1},
 		"Secret absent":               {hookOf("secretRef: {name: token}") + events, "Provider tenant/bad: spec.secretRef: there is no Secret tenant/token\n", false, 1},
@@ -157,8 +158,8 @@ func TestAFaultyObjectDisablesItselfOnly(t *testing.T) {
 		"Secret elsewhere":            {hookOf("secretRef: {name: token}") + strings.Replace(secret("token", "token: x"), "tenant", "apps", 1) + events, "there is no Secret tenant/token", false, 1},
 		"Secret not base64":           {hookOf("secretRef: {name: token}") + strings.Replace(secret("token", "token: '%"+canary+"'"), "stringData", "data", 1) + events, "Secret tenant/token: data.token: is not base64", false, 1},
 		"Secret encrypted":            {hookOf("secretRef: {name: token}") + secret("token", "token: x") + "sops: {}\n" + events, "Secret tenant/token: sops: the Secret is encrypted", false, 1},
-		"Secret without its key":      {provider("type: generic-hmac, address: 'https://a', secretRef: {name: token}") + secret("token", "tokn: x") + events, "Provider tenant/bad: spec.secretRef: token: must be set for the type generic-hmac\n", false, 1},
-		"a token that is expected":    {provider("type: datadog, address: 'https://a'") + events, "Provider tenant/bad: spec.secretRef: token: must be set for the type datadog\n", false, 1},
+		"Secret without its key":      {providerOf("type: generic-hmac, address: 'https://a', secretRef: {name: token}") + secret("token", "tokn: x") + events, "Provider tenant/bad: spec.secretRef: token: must be set for the type generic-hmac\n", false, 1},
+		"a token that is expected":    {providerOf("type: datadog, address: 'https://a'") + events, "Provider tenant/bad: spec.secretRef: token: must be set for the type datadog\n", false, 1},
 		"headers not YAML":            {hookOf("secretRef: {name: token}") + secret("token", "headers: '["+canary+"'") + events, "Provider tenant/bad: spec.secretRef: headers: is not a YAML map", false, 1},
 		"ca.crt without certificate":  {hookOf("certSecretRef: {name: ca}") + secret("ca", "ca.crt: "+canary) + events, "Provider tenant/bad: spec.certSecretRef: ca.crt: holds no certificate", false, 1},
 		"tls.crt without its key":     {hookOf("certSecretRef: {name: ca}") + secret("ca", "tls.crt: "+canary) + events, "Provider tenant/bad: spec.certSecretRef: tls.crt, tls.key: one is missing", false, 1},
@@ -655,4 +656,19 @@ func TestALargeSecretIsReadInNoTime(t *testing.T) {
 func TestShutdownBeforeStart(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, NewManifests(ManifestsOptions{}).Shutdown(context.Background()))
+}
+
+// There is a manifest of every type, which is ready and without warnings.
+func TestEveryType(t *testing.T) {
+	t.Parallel()
+	set, err := ReadManifests(ManifestsOptions{Paths: []string{filepath.Join("testdata", "types")}})
+	require.NoError(t, err)
+	assert.Empty(t, set.Faults)
+	assert.Empty(t, set.Warnings)
+	require.Len(t, set.Targets, len(providers.Table))
+	for i, target := range set.Targets {
+		assert.Equal(t, providers.Table[i].Type, target.Config.Type)
+		assert.True(t, target.Ready)
+		assert.Empty(t, target.Faults)
+	}
 }

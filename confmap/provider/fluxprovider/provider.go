@@ -1,211 +1,130 @@
-// Package fluxprovider gives Flux's Providers and Alerts to a collector as its
-// configuration: --config flux:./notifications/.
+// Package fluxprovider is a shorthand for the configuration of a collector that sends the
+// notifications of Flux's Providers and Alerts: --config flux:./notifications/ or
+// --config flux:kubernetes.
 package fluxprovider
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"sync"
-	"time"
+	"strings"
 
 	"go.opentelemetry.io/collector/confmap"
-	"go.uber.org/zap"
-
-	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
-	"github.com/fluxnotify/otelcol-flux/internal/fluxmanifest"
 )
 
 const schemeName = "flux"
 
-// provider keeps, for every URI, the last configuration that was whole. A
-// collector that reloads has already stopped when it asks for the new one, and
-// ends if it gets an error: what is broken must not reach it.
-type provider struct {
-	logger *zap.Logger
+// defaultEndpoint is where the receiver listens.
+const defaultEndpoint = "localhost:8787"
 
-	mu   sync.Mutex
-	good map[string]map[string]any
-	// told are the warnings of it, which need no repetition.
-	told map[string]map[string]bool
-	// signalled tells that a change was reported and not yet retrieved, telling
-	// that the report still waits for the resolver to take it.
-	signalled, telling bool
-	watches            int // that are open
-	reports            sync.WaitGroup
-}
+// Names of the components.
+const (
+	receiverID = "flux_event"
+	exporterID = "flux_notify"
+	storageID  = "file_storage/flux"
+	pipelineID = "logs/flux"
+)
+
+// provider makes a configuration of a URI. It reads no manifests: the exporter does, and
+// watches them.
+type provider struct{}
 
 // NewFactory makes the factory of the provider for the scheme flux.
 func NewFactory() confmap.ProviderFactory {
-	return confmap.NewProviderFactory(func(set confmap.ProviderSettings) confmap.Provider {
-		return &provider{logger: set.Logger, good: map[string]map[string]any{}, told: map[string]map[string]bool{}}
-	})
+	return confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return provider{} })
 }
 
-var _ confmap.Provider = (*provider)(nil)
+var _ confmap.Provider = provider{}
 
 // Scheme implements confmap.Provider.
-func (*provider) Scheme() string { return schemeName }
+func (provider) Scheme() string { return schemeName }
 
-// lastReport is how long a report may wait at the end.
-const lastReport = time.Second
+// Shutdown implements confmap.Provider.
+func (provider) Shutdown(context.Context) error { return nil }
 
-// Shutdown implements confmap.Provider. The watches have ended with what was
-// retrieved, a report may be on its way still. One that waits for a resolver that
-// reads no more is given up.
-func (p *provider) Shutdown(ctx context.Context) error {
-	reported := make(chan struct{})
-	go func() {
-		p.reports.Wait()
-		close(reported)
-	}()
-	select {
-	case <-reported:
-	case <-ctx.Done():
-	case <-time.After(lastReport):
-	}
-	return nil
-}
-
-// Retrieve implements confmap.Provider.
-func (p *provider) Retrieve(ctx context.Context, uri string, watcher confmap.WatcherFunc) (*confmap.Retrieved, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s, err := parseURI(uri)
+// Retrieve implements confmap.Provider. The configuration of a URI never changes, so the
+// collector is never reloaded.
+func (provider) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
+	r, err := parseURI(uri)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", schemeName, err)
 	}
-	w := &watch{provider: p, uri: uri, source: s, report: watcher}
-	w.start() // before the reading, so that no change is missed between them
-	config, err := p.current(uri, s)
-	w.begin(config)
-	if err != nil {
-		w.close()
-		return nil, err
-	}
-	return confmap.NewRetrieved(config, confmap.WithRetrievedClose(func(context.Context) error {
-		w.close()
-		return nil
-	}))
+	return confmap.NewRetrieved(r.config())
 }
 
-// current is what the manifests say, or said last while they were whole.
-func (p *provider) current(uri string, s source) (map[string]any, error) {
-	config, warnings, err := s.load()
-	if err != nil {
-		if last := p.last(uri); last != nil {
-			p.refuse(err)
-			return last, nil
+// config is a whole configuration: a receiver, an exporter, a pipeline.
+func (r request) config() map[string]any {
+	service := map[string]any{"pipelines": map[string]any{
+		pipelineID: map[string]any{"receivers": []any{receiverID}, "exporters": []any{exporterID}},
+	}}
+	config := map[string]any{
+		"receivers": map[string]any{receiverID: map[string]any{"endpoint": literal(cmp.Or(r.endpoint, defaultEndpoint))}},
+		"exporters": map[string]any{exporterID: r.exporter()},
+		"service":   service,
+	}
+	if r.storage != "" {
+		config["extensions"] = map[string]any{storageID: map[string]any{"directory": literal(r.storage), "create_directory": true}}
+		service["extensions"] = []any{storageID}
+	}
+	return config
+}
+
+func (r request) exporter() map[string]any {
+	settings := map[string]any{}
+	if r.path == kubernetes {
+		settings[kubernetes] = r.cluster()
+	} else {
+		settings["manifests"] = r.manifests()
+	}
+	queue := map[string]any{}
+	if r.storage != "" {
+		queue["storage"] = storageID
+	}
+	if r.queueSize != 0 {
+		queue["queue_size"] = r.queueSize
+	}
+	if r.numConsumers != 0 {
+		queue["num_consumers"] = r.numConsumers
+	}
+	if len(queue) > 0 {
+		settings["sending_queue"] = queue
+	}
+	if r.maxElapsedTime != "" {
+		settings["retry_on_failure"] = map[string]any{"max_elapsed_time": r.maxElapsedTime}
+	}
+	return settings
+}
+
+func (r request) manifests() map[string]any {
+	settings := map[string]any{"path": []any{literal(r.path)}} // a string would be split at commas
+	if r.secrets != "" {
+		settings["secrets"] = literal(r.secrets)
+	}
+	if r.noCrossNamespaceRefs {
+		settings["no_cross_namespace_refs"] = true
+	}
+	return settings
+}
+
+// cluster are the settings of the Kubernetes API: that of the pod, or that of a context of
+// the user's own configuration.
+func (r request) cluster() map[string]any {
+	settings := map[string]any{}
+	if r.context != "" {
+		settings["auth_type"], settings["context"] = "kubeConfig", literal(r.context)
+	}
+	if len(r.namespaces) > 0 {
+		namespaces := make([]any, len(r.namespaces))
+		for i, name := range r.namespaces {
+			namespaces[i] = literal(name)
 		}
-		return nil, err
+		settings["namespaces"] = namespaces
 	}
-	p.warn(uri, warnings)
-	p.keep(uri, config)
-	return config, nil
-}
-
-// warn tells the warnings that were not among the last ones.
-func (p *provider) warn(uri string, warnings fluxmanifest.Problems) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	told := map[string]bool{}
-	for _, warning := range warnings {
-		text := warning.String()
-		if !p.told[uri][text] {
-			p.logger.Warn(text)
-		}
-		told[text] = true
+	if r.noCrossNamespaceRefs {
+		settings["no_cross_namespace_refs"] = true
 	}
-	p.told[uri] = told
+	return settings
 }
 
-func (p *provider) last(uri string) map[string]any {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.good[uri]
-}
-
-func (p *provider) keep(uri string, config map[string]any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.good[uri] = config
-}
-
-// claim tells whether a change is to be reported, which it is not while another
-// report waits: that one will find this change, too.
-func (p *provider) claim() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.signalled || p.telling {
-		return false
-	}
-	p.signalled, p.telling = true, true
-	return true
-}
-
-// tell reports a change that was claimed. It may have to wait: the resolver has
-// room for one report, and who reloads on a signal leaves that one unread. No
-// reload may wait for that in turn, so it has a goroutine of its own; and if it
-// still waits when the resolver has ended, there is nobody left to tell.
-func (p *provider) tell(report confmap.WatcherFunc) {
-	p.reports.Go(func() {
-		defer func() {
-			_ = recover() // the resolver has closed its channel
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.telling = false
-		}()
-		report(&confmap.ChangeEvent{})
-	})
-}
-
-// opened and closed count the watches. With the last one, the next report is
-// allowed: everything is about to be retrieved anew.
-func (p *provider) opened() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.watches++
-}
-
-func (p *provider) closed() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.watches--; p.watches == 0 {
-		p.signalled = false
-	}
-}
-
-func (p *provider) refuse(err error) {
-	p.logger.Error("the changed manifests cannot be used, those before stay in use", zap.Error(err))
-}
-
-// load reads, translates and checks the manifests.
-func (s source) load() (config map[string]any, warnings fluxmanifest.Problems, err error) {
-	manifests, err := fluxmanifest.Load(s.path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", schemeName, err)
-	}
-	options := fluxmanifest.Options{
-		Endpoint: s.endpoint, Storage: s.storage, Check: checkExporter,
-		QueueSize: s.queueSize, NumConsumers: s.numConsumers, MaxElapsedTime: s.maxElapsedTime,
-	}
-	if s.secrets != "" {
-		options.Secrets, options.SecretRoot = fluxmanifest.SecretsMounted, s.secrets
-	}
-	config, warnings, err = fluxmanifest.Translate(manifests, options)
-	var problems fluxmanifest.Problems
-	if errors.As(err, &problems) && len(problems) > 1 {
-		err = fmt.Errorf("%d faults in the manifests:\n%w", len(problems), err)
-	}
-	return config, warnings, err
-}
-
-// checkExporter finds what the exporter would refuse.
-func checkExporter(settings map[string]any) error {
-	config := fluxnotifyexporter.NewFactory().CreateDefaultConfig()
-	if err := confmap.NewFromStringMap(settings).Unmarshal(config); err != nil {
-		return err
-	}
-	return confmap.Validate(config)
-}
+// literal doubles every $, because the collector expands them.
+func literal(s string) string { return strings.ReplaceAll(s, "$", "$$") }
