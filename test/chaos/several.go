@@ -46,8 +46,9 @@ func several(ctx context.Context, s *stage) error {
 	for round := range rounds {
 		n := d.ledger.next()
 		d.post(ctx, n, n)
-		between := s.await(ctx, func() bool { return arrivals.count(n) == 2 })
-		if round%3 > 0 { // else at the very moment at which the second delivery begins
+		between := arrivals.await(ctx, n, 2)
+		pause(ctx, noted)
+		if round%3 > 0 { // else as soon as possible after the second delivery has begun
 			pause(ctx, s.moment(deliveryTime))
 		}
 		c.kill()
@@ -69,8 +70,14 @@ func several(ctx context.Context, s *stage) error {
 	return s.verdict()
 }
 
-// deliveryTime is how long the endpoint takes for a delivery.
-const deliveryTime = 200 * time.Millisecond
+const (
+	// deliveryTime is how long the endpoint takes for a delivery.
+	deliveryTime = 200 * time.Millisecond
+	// noted is how long the collector may take to note in the storage that the first
+	// notification was delivered. It begins the second delivery before that: killed in
+	// that moment, it repeats both.
+	noted = 10 * time.Millisecond
+)
 
 // arrivals counts notifications by event and alert.
 type arrivals struct {
@@ -108,6 +115,18 @@ func (a *arrivals) count(n int) int {
 		sum += times
 	}
 	return sum
+}
+
+// await returns as soon as so many notifications of an event have arrived.
+func (a *arrivals) await(ctx context.Context, n, times int) bool {
+	deadline := time.Now().Add(patience)
+	for a.count(n) < times {
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return false
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	return true
 }
 
 // alerts is how many alerts have notified of an event.
