@@ -47,7 +47,7 @@ var scenarios = []scenario{
 	{"queue full", overflow, false, repeat},
 	{"disk full", diskFull, false, repeat},
 	{"one of two endpoints silent", pair, false, nothing},
-	{"10,000 wait beside a healthy object", crowd, false, nothing},
+	{"healthy object, 10,000 others wait", crowd, false, nothing},
 	{"clock set back an hour, killed", clockBack, false, repeat},
 	{"killed between alerts of an event", several, false, nothing},
 	{"storage unusable at startup", unusable, false, repeat},
