@@ -81,7 +81,7 @@ generate: ## Write the generated files again
 	cd test/kubernetes && $(GO) mod tidy
 
 .PHONY: bench
-bench: build ## Measure; the end-to-end part compares with a bare relay
+bench: build ## Measure: Go benchmarks, and a table of the whole collector with targets (6 min)
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/... ./connector/...
 	$(GO) run ./test/load
 
