@@ -2,7 +2,9 @@ package kubernetes
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"time"
 
 	"golang.org/x/time/rate"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,25 +16,44 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
 )
 
-// The rate of requests, watches included.
+// The rate of requests. Watches have a rate of their own, so that what can be read at once
+// does not wait for them.
 const (
 	requestsPerSecond = 100
 	requestBurst      = 200
+	watchesPerSecond  = 100
+	watchBurst        = 100
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	keepAlive   = 30 * time.Second
 )
 
 // clients share their connections and their rate.
 type clients struct {
 	http     *http.Client
+	dialer   *connrotation.Dialer
 	dynamic  dynamic.Interface
 	metadata metadata.Interface
 	limiter  *rate.Limiter
+	watches  *rate.Limiter
 	*discovery
 }
 
 func newClients(config *rest.Config) (*clients, error) {
-	c := &clients{limiter: rate.NewLimiter(requestsPerSecond, requestBurst)}
+	c := &clients{
+		dialer:  connrotation.NewDialer((&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext),
+		limiter: rate.NewLimiter(requestsPerSecond, requestBurst),
+		watches: rate.NewLimiter(watchesPerSecond, watchBurst),
+	}
+	config.Dial = c.dialer.DialContext
+	if config.Proxy == nil {
+		config.Proxy = http.ProxyFromEnvironment // with a function, client-go shares no connections
+	}
 	var err error
 	if c.http, err = rest.HTTPClientFor(config); err != nil {
 		return nil, err
@@ -55,8 +76,11 @@ func newClients(config *rest.Config) (*clients, error) {
 	return c, nil
 }
 
-// close ends the connections that are not in use.
-func (c *clients) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
+// close ends all connections.
+func (c *clients) close() {
+	utilnet.CloseIdleConnectionsFor(c.http.Transport)
+	c.dialer.CloseAll()
+}
 
 // objects is a resource whose objects are read whole.
 type objects struct{ dynamic.ResourceInterface }

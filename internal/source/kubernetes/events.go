@@ -30,6 +30,9 @@ const (
 	// reporter is the component in the Events.
 	reporter = "fluxnotify"
 
+	// eventGrace is how long a fault lasts before there is an Event about it. A Secret is
+	// often created after its Provider.
+	eventGrace        = 5 * time.Second
 	eventsPerSecond   = 5
 	eventBurst        = 50
 	eventsPerObject   = 10 // at once, and then one per eventPause
@@ -55,7 +58,7 @@ type event struct {
 	apiVersion, uid string
 	warning         bool
 	reason, message string
-	firstTimestamp  time.Time
+	time            time.Time
 }
 
 // events writes Events about the faults of objects: one when a fault appears, and one
@@ -65,8 +68,9 @@ type events struct {
 	log     *zap.Logger
 	queue   chan event
 
-	reported map[subject]map[string]bool
-	limits   map[subject]*rate.Limiter
+	objects map[subject]map[string]any
+	faults  map[subject]faultTimes
+	limits  map[subject]*rate.Limiter
 
 	limiter   *rate.Limiter
 	forbidden time.Time
@@ -76,35 +80,73 @@ type events struct {
 func newEvents(c *clients, log *zap.Logger) *events {
 	return &events{
 		clients: c, log: log, queue: make(chan event, eventQueue),
-		reported: map[subject]map[string]bool{}, limits: map[subject]*rate.Limiter{},
+		faults: map[subject]faultTimes{}, limits: map[subject]*rate.Limiter{},
 		limiter: rate.NewLimiter(eventsPerSecond, eventBurst),
 	}
 }
 
-// update compares the faults of a set with those that were reported.
-func (e *events) update(set source.Set, objects map[subject]map[string]any) {
+// observe compares the faults of a set with those before.
+func (e *events) observe(set source.Set, objects map[subject]map[string]any, now time.Time) {
 	faults := faultsOf(set)
-	for about, object := range objects {
-		messages := faults[about]
-		before := e.reported[about]
-		if len(messages) == 0 && len(before) == 0 {
+	e.objects = objects
+	for about := range e.faults {
+		switch {
+		case objects[about] == nil:
+			delete(e.faults, about)
+			delete(e.limits, about)
+		case len(faults[about]) == 0:
+			if e.faults[about].reported() {
+				e.add(about, event{reason: reasonMended, message: messageMended})
+			}
+			delete(e.faults, about)
+		}
+	}
+	for about, messages := range faults {
+		if objects[about] == nil {
 			continue
 		}
-		for _, message := range slices.Sorted(maps.Keys(messages)) {
-			if !before[message] {
-				e.add(about, object, event{warning: true, reason: reasonFaulty, message: message})
+		before, present := e.faults[about], faultTimes{}
+		for message := range messages {
+			present[message] = now
+			if since, ok := before[message]; ok {
+				present[message] = since
 			}
 		}
-		if len(messages) == 0 {
-			e.add(about, object, event{reason: reasonMended, message: messageMended})
-			delete(e.reported, about)
-			continue
-		}
-		e.reported[about] = messages
+		e.faults[about] = present
 	}
-	gone := func(about subject) bool { return objects[about] == nil }
-	maps.DeleteFunc(e.reported, func(about subject, _ map[string]bool) bool { return gone(about) })
-	maps.DeleteFunc(e.limits, func(about subject, _ *rate.Limiter) bool { return gone(about) })
+}
+
+// report writes an Event about each fault that has lasted for a while. It returns when it
+// must be called again, 0 if only after observe.
+func (e *events) report(now time.Time) time.Duration {
+	var again time.Duration
+	for about, faults := range e.faults {
+		for _, message := range slices.Sorted(maps.Keys(faults)) {
+			since := faults[message]
+			switch wait := since.Add(eventGrace).Sub(now); {
+			case since.IsZero():
+			case wait > 0:
+				again = max(again, wait)
+			default:
+				faults[message] = time.Time{}
+				e.add(about, event{warning: true, reason: reasonFaulty, message: message})
+			}
+		}
+	}
+	return again
+}
+
+// faultTimes are the faults of one object with the time when each was seen first, zero if
+// there is an Event about it.
+type faultTimes map[string]time.Time
+
+func (f faultTimes) reported() bool {
+	for _, since := range f {
+		if since.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // faultsOf are the messages for each Provider and Alert. A fault of a Secret is
@@ -150,7 +192,7 @@ func subjectOf(fault source.Fault) (about subject, message string) {
 	return subject{}, message
 }
 
-func (e *events) add(about subject, object map[string]any, ev event) {
+func (e *events) add(about subject, ev event) {
 	limit := e.limits[about]
 	if limit == nil {
 		limit = rate.NewLimiter(rate.Every(eventPause), eventsPerObject)
@@ -159,8 +201,8 @@ func (e *events) add(about subject, object map[string]any, ev event) {
 	if !limit.Allow() {
 		return
 	}
-	ev.about, ev.apiVersion, ev.uid = about, text(object, "apiVersion"), text(object, "metadata", "uid")
-	ev.firstTimestamp = time.Now()
+	ev.about, ev.apiVersion, ev.uid = about, text(e.objects[about], "apiVersion"), text(e.objects[about], "metadata", "uid")
+	ev.time = time.Now()
 	select {
 	case e.queue <- ev:
 	default: // the log and the metrics have the fault too
@@ -212,15 +254,15 @@ func (e *events) send(ctx context.Context, ev event) error {
 	defer cancel()
 	events := e.clients.dynamic.Resource(eventResource).Namespace(ev.about.name.Namespace)
 	object := ev.object()
-	_, err := events.Create(ctx, object, metav1.CreateOptions{})
+	_, err := events.Create(ctx, object, metav1.CreateOptions{FieldManager: reporter})
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	patch, err := json.Marshal(map[string]any{"lastTimestamp": ev.firstTimestamp.UTC().Format(time.RFC3339)})
+	patch, err := json.Marshal(map[string]any{"lastTimestamp": ev.time.UTC().Format(time.RFC3339)})
 	if err != nil {
 		return err
 	}
-	_, err = events.Patch(ctx, object.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err = events.Patch(ctx, object.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: reporter})
 	return err
 }
 
@@ -236,7 +278,7 @@ func (ev *event) object() *unstructured.Unstructured {
 	digest := sha256.Sum256([]byte(strings.Join([]string{ev.uid, kind, ev.reason, message}, "\x00")))
 	name := ev.about.name.Name
 	name = strings.TrimRight(name[:min(len(name), maxEventName)], "-.") + "." + hex.EncodeToString(digest[:8])
-	now := ev.firstTimestamp.UTC().Format(time.RFC3339)
+	now := ev.time.UTC().Format(time.RFC3339)
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Event",
 		"metadata": map[string]any{"namespace": ev.about.name.Namespace, "name": name},

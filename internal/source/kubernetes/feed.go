@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,7 +54,7 @@ type feed struct {
 	selector metav1.ListOptions
 	sink     sink
 	signals  *signals
-	limiter  *rate.Limiter
+	clients  *clients
 	maxDelay time.Duration
 	// once ends the feed after the first list.
 	once bool
@@ -139,7 +138,7 @@ func (f *feed) read(ctx context.Context) (from resource, version string, err err
 }
 
 func (f *feed) page(ctx context.Context, from resource, options metav1.ListOptions, kept map[types.NamespacedName]any) (metav1.ListInterface, error) {
-	if err := f.limiter.Wait(ctx); err != nil {
+	if err := f.clients.limiter.Wait(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -169,7 +168,7 @@ func (f *feed) page(ctx context.Context, from resource, options metav1.ListOptio
 func (f *feed) follow(ctx context.Context, from resource, version string) error {
 	broken := false
 	for {
-		if err := f.limiter.Wait(ctx); err != nil {
+		if err := f.clients.watches.Wait(ctx); err != nil {
 			return err
 		}
 		begun := time.Now()

@@ -85,7 +85,7 @@ func (l *labels) start(kind string) *labelKind {
 	for _, namespace := range l.namespaces {
 		f := &labelFeed{labels: l, kind: k, name: kind, namespace: namespace}
 		f.feed = feed{
-			sink: f, signals: l.signals, limiter: l.clients.limiter, maxDelay: labelDelay,
+			sink: f, signals: l.signals, clients: l.clients, maxDelay: labelDelay,
 			selector: metav1.ListOptions{Limit: objectPage},
 			find: func(ctx context.Context) (resource, error) {
 				found, err := l.clients.findKind(ctx, kind)

@@ -127,7 +127,7 @@ func (l *loop) evaluate(now time.Time) time.Duration {
 			l.keeper.keep(objects.Providers, objects.Alerts)
 		}
 		if l.events != nil && l.outage == "" {
-			l.events.update(l.set, subjects(&objects))
+			l.events.observe(l.set, subjects(&objects), now)
 		}
 	}
 	return l.afterwards(&state, now)
@@ -143,6 +143,11 @@ func (l *loop) afterwards(state *state, now time.Time) time.Duration {
 		}
 		if _, needed = l.keeper.due(now); needed {
 			again = due
+		}
+	}
+	if l.events != nil && l.outage == "" {
+		if wait := l.events.report(now); wait > 0 {
+			again = recheck
 		}
 	}
 	unreported := func(f *failure) bool { return !f.reported(now) }

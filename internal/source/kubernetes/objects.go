@@ -37,7 +37,7 @@ type objectFeed struct {
 func newObjectFeed(c *clients, s *signals, kind, namespace string) *objectFeed {
 	o := &objectFeed{kind: kind, namespace: namespace}
 	o.feed = feed{
-		sink: o, signals: s, limiter: c.limiter, maxDelay: objectDelay,
+		sink: o, signals: s, clients: c, maxDelay: objectDelay,
 		selector: metav1.ListOptions{Limit: objectPage},
 		find: func(ctx context.Context) (resource, error) {
 			if _, failing := o.get(); failing != nil && failing.kind == notServed {

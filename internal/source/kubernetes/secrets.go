@@ -255,7 +255,7 @@ func (n *secretNamespace) feed(to sink, selector string) *feed {
 	return &feed{
 		find:     func(context.Context) (resource, error) { return from, nil },
 		selector: metav1.ListOptions{FieldSelector: selector, Limit: secretPage},
-		sink:     to, signals: n.secrets.signals, limiter: n.secrets.clients.limiter, maxDelay: secretDelay,
+		sink:     to, signals: n.secrets.signals, clients: n.secrets.clients, maxDelay: secretDelay,
 	}
 }
 

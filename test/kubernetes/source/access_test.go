@@ -53,6 +53,8 @@ func TestNamespaceRole(t *testing.T) {
 	user := namespaceRole(t, c, apps, flux)
 	c.Apply(t, apps, secret("slack", "one")+secret("github", "two")+secret("private", "three")+
 		provider("a", "secretRef: {name: slack}")+provider("b", "secretRef: {name: github}")+provider("c", "secretRef: {name: private}")+
+		// From five Secrets on the source asks whether it may read all.
+		provider("d", "secretRef: {name: d}")+provider("e", "secretRef: {name: e}")+
 		alertOf("x", "a", "kind: Kustomization, name: '*', matchLabels: {team: a}")+
 		"---\n{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {name: k, labels: {team: a}}, spec: {interval: 1m, prune: true, sourceRef: {kind: GitRepository, name: a}}}\n")
 
