@@ -21,7 +21,7 @@ type Objects struct {
 
 // Translator makes sets out of objects. It remembers what it has made: what has not
 // changed is not checked again. The zero value is ready to use.
-type Translator struct{ maker setMaker }
+type Translator struct{ maker SetMaker }
 
 // Translate makes a set. It does not change the objects.
 func (t *Translator) Translate(objects Objects, noCrossNamespaceRefs bool) Set {
@@ -34,7 +34,7 @@ func (t *Translator) Translate(objects Objects, noCrossNamespaceRefs bool) Set {
 	for ref, data := range objects.Secrets {
 		manifests.AddSecret(ref.Namespace, ref.Name, data)
 	}
-	set := t.maker.set(manifests.Results(fluxmanifest.Options{NoCrossNamespaceRefs: noCrossNamespaceRefs, Labels: true}))
+	set := t.maker.Set(manifests.Results(fluxmanifest.Options{NoCrossNamespaceRefs: noCrossNamespaceRefs, Labels: true}))
 	for i := range set.Targets {
 		explainMissing(set.Targets[i].Faults, objects.Missing)
 	}
