@@ -47,7 +47,6 @@ func several(ctx context.Context, s *stage) error {
 		n := d.ledger.next()
 		d.post(ctx, n, n)
 		between := arrivals.await(ctx, n, 2)
-		pause(ctx, noted)
 		if round%3 > 0 { // else as soon as possible after the second delivery has begun
 			pause(ctx, s.moment(deliveryTime))
 		}
@@ -70,14 +69,8 @@ func several(ctx context.Context, s *stage) error {
 	return s.verdict()
 }
 
-const (
-	// deliveryTime is how long the endpoint takes for a delivery.
-	deliveryTime = 200 * time.Millisecond
-	// noted is how long the collector may take to note in the storage that the first
-	// notification was delivered. It begins the second delivery before that: killed in
-	// that moment, it repeats both.
-	noted = 10 * time.Millisecond
-)
+// deliveryTime is how long the endpoint takes for a delivery.
+const deliveryTime = 200 * time.Millisecond
 
 // arrivals counts notifications by event and alert.
 type arrivals struct {
