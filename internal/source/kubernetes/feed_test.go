@@ -108,6 +108,8 @@ func failed(reason metav1.StatusReason, code int32) watch.Event {
 type names struct {
 	mu   sync.Mutex
 	held map[string]string
+	// lists are the sizes of the lists.
+	lists []int
 }
 
 func (n *names) begin() {}
@@ -118,6 +120,7 @@ func (n *names) replace(all map[types.NamespacedName]any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.held = map[string]string{}
+	n.lists = append(n.lists, len(all))
 	for name, version := range all {
 		n.held[name.Name], _ = version.(string)
 	}
@@ -219,6 +222,9 @@ func TestFeed(t *testing.T) {
 			<-done
 			assert.Equal(t, tc.calls, tc.script.called())
 			assert.Equal(t, tc.held, kept.get())
+			if name == "a page fails" {
+				assert.Equal(t, []int{2, 1}, kept.lists, "half a list is none")
+			}
 			synced, failing := f.get()
 			assert.True(t, synced)
 			assert.Nil(t, failing)
