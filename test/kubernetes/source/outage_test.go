@@ -176,6 +176,12 @@ func TestCRDs(t *testing.T) {
 	}
 	apply("http://b")
 	t.Log(r.target(t, ns+"/a", "is changed", func(o *source.Target) bool { return o.Config.Address == "http://b" && len(o.Config.Alerts) == 1 }))
+	// Watches of the old version last until the API server ends them.
+	c.StopAPIServer(t)
+	c.StartAPIServer(t)
+	apply("http://c")
+	t.Log(r.target(t, ns+"/a", "is changed", func(o *source.Target) bool { return o.Config.Address == "http://c" }))
+	r.until(t, "there is no fault", noFaults)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := false

@@ -159,7 +159,7 @@ func heap() uint64 {
 
 // Shutdown leaves no goroutine, whatever the source is doing. The test is not parallel,
 // because it looks at all goroutines.
-func TestNoLeak(t *testing.T) { //nolint:tparallel // see above
+func TestNoLeak(t *testing.T) {
 	c := cluster.Shared(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, secret("s", "one")+provider("a", "secretRef: {name: s}")+provider("b", "channel: faulty, secretRef: {name: missing}")+
@@ -201,6 +201,12 @@ func TestNoLeak(t *testing.T) { //nolint:tparallel // see above
 			assert.Equal(t, count, r.count())
 		})
 	}
+	for i := range 12 {
+		r := start(t, c, c.Admin(), kubernetes.Options{Namespaces: []string{ns}, Events: true})
+		time.Sleep(time.Duration(i) * 15 * time.Millisecond)
+		r.stop(t)
+	}
+	goleak.VerifyNone(t, ignore)
 	unused, err := kubernetes.New(kubernetes.Options{Logger: zap.NewNop(), Translator: translator{}})
 	require.NoError(t, err)
 	require.NoError(t, unused.Shutdown(t.Context()))
