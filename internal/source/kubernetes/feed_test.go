@@ -202,7 +202,8 @@ func TestFeed(t *testing.T) {
 		},
 		"the watch is forbidden again": {
 			&script{lists: []func() (runtime.Object, error){page("1", "", "a"), page("2", "", "b"), page("3", "", "c")}, watches: []func() (watch.Interface, error){watchFails(forbidden), watchFails(forbidden)}},
-			[]string{"list", "watch=1", "list", "watch=2", "list", "watch=3"}, map[string]string{"c": "3"},
+			[]string{"list", "watch=1", "list", "watch=2", "list", "watch=3"},
+			map[string]string{"c": "3"},
 		},
 		"the watch is forbidden": {
 			&script{lists: []func() (runtime.Object, error){page("1", "", "a"), listFails(forbidden), page("2", "", "b")}, watches: []func() (watch.Interface, error){watchFails(forbidden)}},
@@ -227,7 +228,7 @@ func TestFeed(t *testing.T) {
 			assert.Equal(t, tc.calls, tc.script.called())
 			assert.Equal(t, tc.held, kept.get())
 			if name == "a page fails" {
-				assert.Equal(t, []int{2, 1}, kept.lists, "half a list is none")
+				assert.Equal(t, []int{2, 1}, kept.lists, "half a list is not used")
 			}
 			synced, failing := f.get()
 			assert.True(t, synced)
