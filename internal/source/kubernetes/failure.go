@@ -82,6 +82,8 @@ type condition struct {
 	mu      sync.Mutex
 	synced  bool
 	failing *failure
+	// outdated says that the cause of the failure may be another one now.
+	outdated bool
 }
 
 // failed says whether the failure is a new one. Of failures that differ only in words the
@@ -91,13 +93,22 @@ func (c *condition) failed(err error) (news bool) {
 	defer c.mu.Unlock()
 	now := failure{kind: classify(err), cause: cause(err), since: time.Now()}
 	if before := c.failing; before != nil {
-		if before.kind == now.kind && (now.kind == unavailable || before.cause == now.cause) {
+		if before.kind == now.kind && (!c.outdated || before.cause == now.cause) {
 			return false
 		}
 		now.since = before.since
 	}
-	c.failing = &now
+	c.failing, c.outdated = &now, false
 	return true
+}
+
+// read says whether this is the first time. A failure ends only when the watch works, too.
+func (c *condition) read() (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first = !c.synced
+	c.synced, c.outdated = true, true
+	return first
 }
 
 // succeeded returns the failure that has ended.
@@ -105,7 +116,7 @@ func (c *condition) succeeded() *failure {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.failing
-	c.synced, c.failing = true, nil
+	c.failing = nil
 	return was
 }
 

@@ -67,9 +67,10 @@ type feed struct {
 // run returns when the context is done, or with a fatal error.
 func (f *feed) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		from, version, err := f.read(ctx)
+		from, version, err := f.list(ctx)
 		if err == nil {
 			if f.once {
+				f.ok()
 				return nil
 			}
 			err = f.follow(ctx, from, version)
@@ -99,16 +100,16 @@ func (f *feed) fail(ctx context.Context, err error) {
 	f.signals.pause(ctx, f.backoff(), classify(err) == unavailable)
 }
 
-// ok reports a success.
+// ok reports that the watch works.
 func (f *feed) ok() {
-	synced, _ := f.get()
 	was := f.succeeded()
-	if was != nil && was.kind == unavailable {
+	if was == nil {
+		return
+	}
+	if was.kind == unavailable {
 		f.signals.available()
 	}
-	if was != nil || !synced {
-		f.signals.changed()
-	}
+	f.signals.changed()
 }
 
 func (f *feed) backoff() time.Duration {
@@ -116,8 +117,8 @@ func (f *feed) backoff() time.Duration {
 	return f.delay/2 + rand.N(f.delay/2+1) //nolint:gosec // spreads requests
 }
 
-// read lists all objects, page by page.
-func (f *feed) read(ctx context.Context) (from resource, version string, err error) {
+// list reads all objects, page by page.
+func (f *feed) list(ctx context.Context) (from resource, version string, err error) {
 	if from, err = f.find(ctx); err != nil {
 		return nil, "", err
 	}
@@ -131,7 +132,9 @@ func (f *feed) read(ctx context.Context) (from resource, version string, err err
 		}
 		if options.Continue = page.GetContinue(); options.Continue == "" {
 			f.sink.replace(kept)
-			f.ok()
+			if f.read() {
+				f.signals.changed()
+			}
 			return from, page.GetResourceVersion(), nil
 		}
 	}

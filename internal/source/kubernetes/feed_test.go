@@ -200,6 +200,11 @@ func TestFeed(t *testing.T) {
 			[]string{"list", "watch=1", "watch=1", "list", "watch=2"},
 			map[string]string{"b": "2"},
 		},
+		"the watch is forbidden again": {
+			&script{lists: []func() (runtime.Object, error){page("1", "", "a"), page("2", "", "b"), page("3", "", "c")}, watches: []func() (watch.Interface, error){watchFails(forbidden), watchFails(forbidden)}},
+			[]string{"list", "watch=1", "list", "watch=2", "list", "watch=3"},
+			map[string]string{"c": "3"},
+		},
 		"the watch is forbidden": {
 			&script{lists: []func() (runtime.Object, error){page("1", "", "a"), listFails(forbidden), page("2", "", "b")}, watches: []func() (watch.Interface, error){watchFails(forbidden)}},
 			[]string{"list", "watch=1", "list", "list", "watch=2"},
@@ -223,7 +228,7 @@ func TestFeed(t *testing.T) {
 			assert.Equal(t, tc.calls, tc.script.called())
 			assert.Equal(t, tc.held, kept.get())
 			if name == "a page fails" {
-				assert.Equal(t, []int{2, 1}, kept.lists, "half a list is none")
+				assert.Equal(t, []int{2, 1}, kept.lists, "half a list is not used")
 			}
 			synced, failing := f.get()
 			assert.True(t, synced)
@@ -289,9 +294,16 @@ func TestFailures(t *testing.T) {
 	assert.True(t, c.failed(errors.New("one")))
 	assert.False(t, c.failed(errors.New("two")), "the first cause is kept")
 	assert.True(t, c.failed(forbidden))
+	other := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "", errors.New("other"))
+	assert.False(t, c.failed(other))
+	assert.True(t, c.read())
+	assert.False(t, c.read())
+	assert.False(t, c.failed(forbidden))
+	assert.True(t, c.failed(other), "it was read in between")
 	_, failing := c.get()
 	require.NotNil(t, failing)
 	assert.False(t, failing.reported(time.Now()))
+	assert.Equal(t, failing, c.succeeded())
 	assert.True(t, failing.reported(time.Now().Add(failureGrace)))
 	assert.False(t, (*failure)(nil).reported(time.Now()))
 }

@@ -83,7 +83,7 @@ func (s *saved) of(kind, namespace string) []map[string]any {
 	return found
 }
 
-// keep saves the objects soon. It returns after which time save must be called.
+// keep remembers the objects for the next save.
 func (k *keeper) keep(providers, alerts []map[string]any) {
 	if k.state == nil {
 		return

@@ -142,7 +142,7 @@ func TestForbidden(t *testing.T) {
 	t.Parallel()
 	c := cluster.Shared(t)
 	ns := c.Namespace(t)
-	user := c.ServiceAccount(t, ns, "nobody")
+	user := c.ServiceAccount(t, ns, "stranger")
 	r := start(t, c, user, kubernetes.Options{Namespaces: []string{ns}})
 	require.Eventually(t, func() bool { return len(r.Faults()) == 2 }, timeout, tick)
 	assert.Regexp(t, "^Alerts of namespace \\S+ cannot be read: alerts.notification.toolkit.fluxcd.io is forbidden: ", r.Faults()[0].String())

@@ -164,7 +164,7 @@ func TestNoLeak(t *testing.T) {
 	ns := c.Namespace(t)
 	c.Apply(t, ns, secret("s", "one")+provider("a", "secretRef: {name: s}")+provider("b", "channel: faulty, secretRef: {name: missing}")+
 		alertOf("x", "a", "kind: Kustomization, name: '*', matchLabels: {team: a}"))
-	forbidden := c.ServiceAccount(t, ns, "nobody")
+	forbidden := c.ServiceAccount(t, ns, "stranger")
 	http.DefaultClient.CloseIdleConnections()
 	ignore := goleak.IgnoreCurrent()
 	for name, begin := range map[string]func(t *testing.T) *running{
