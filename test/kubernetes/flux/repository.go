@@ -2,7 +2,7 @@ package flux
 
 import (
 	"io"
-	"net/http/cgi" //nolint:gosec // it warns about Go 1.6
+	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -66,7 +66,7 @@ func (r *Repository) Commit(t *testing.T, files map[string]string) (revision str
 
 func (r *Repository) git(t *testing.T, arguments ...string) string {
 	t.Helper()
-	command := exec.Command("git", arguments...) //nolint:gosec // the callers are in this file
+	command := exec.Command("git", arguments...)
 	command.Dir, command.Env = r.folder, r.env
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "git %v: %s", arguments, output)

@@ -261,7 +261,7 @@ func exists(path string) bool {
 type runner func(ctx context.Context, folder, name string, arguments ...string) (string, error)
 
 func run(ctx context.Context, folder, name string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, name, arguments...) //nolint:gosec // all commands are in this file
+	command := exec.CommandContext(ctx, name, arguments...)
 	command.Dir = folder
 	command.Env = append(os.Environ(), "GOWORK=off")
 	command.Stderr = os.Stderr
