@@ -82,9 +82,9 @@ type checked struct {
 	Component string `json:"component"`
 	// Provider is namespace/name of one from manifests.
 	Provider string   `json:"provider,omitempty"`
-	Type      string   `json:"type,omitempty"`
-	Valid     bool     `json:"valid"`
-	Errors    []string `json:"errors,omitempty"`
+	Type     string   `json:"type,omitempty"`
+	Valid    bool     `json:"valid"`
+	Errors   []string `json:"errors,omitempty"`
 	// Check says how the endpoint was tried. Empty: it was not.
 	Check     string `json:"check,omitempty"`
 	Reachable *bool  `json:"reachable,omitempty"`
