@@ -34,7 +34,7 @@ func (p *provider) title(component string) string {
 	return component + " " + p.name
 }
 
-// chosen tells whether it is one of those that were asked for: by the exporter's ID, or
+// chosen is true if it is one of those that were selected: by the exporter's ID, or
 // as namespace/name.
 func (p *provider) chosen(only []string) bool {
 	return len(only) == 0 || slices.Contains(only, p.id.String()) || p.name != "" && slices.Contains(only, p.name)
