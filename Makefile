@@ -5,7 +5,7 @@ MODULE     = github.com/fluxnotify/otelcol-flux
 COLLECTOR  = _build/otelcol-flux
 COMPANION  = _build/fluxnotify
 SOURCES    = $(shell find . -name '*.go' -not -path './_build/*' -not -path './test/*' -not -name '*_test.go') go.mod go.sum builder-config.yaml
-MODULES    = . test/e2e test/chaos
+MODULES    = . test/e2e test/chaos test/kubernetes
 MINUTES    = 10
 # The race detector needs cgo, and cgo a C compiler.
 RACE       = $(shell test "$$($(GO) env CGO_ENABLED)" = 1 && command -v $$($(GO) env CC | cut -d ' ' -f 1) >/dev/null && echo -race)
@@ -14,7 +14,7 @@ RACE       = $(shell test "$$($(GO) env CGO_ENABLED)" = 1 && command -v $$($(GO)
 
 .PHONY: help
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: run
 run: build ## Start the collector on config/demo.yaml and show a notification
@@ -36,6 +36,23 @@ test: build ## Run every test that this machine can run
 	$(GO) test $(RACE) ./...
 	cd test/e2e && $(GO) test $(RACE) ./...
 	cd test/chaos && $(GO) test $(RACE) ./...
+	@cd test/kubernetes && $(GO) run ./build -check
+	cd test/kubernetes && $(KUBE_TEST)
+
+# The tests depend on programs outside their module. go test does not notice when
+# those change, so its cached results are not used.
+KUBE_TEST  = $(GO) test $(RACE) -count=1 ./...
+
+# The programs that take long to build are kept in a cache, see
+# test/kubernetes/README.md.
+.PHONY: test-kubernetes
+test-kubernetes: build ## Test with a real Kubernetes API server, built first (10 min, once)
+	cd test/kubernetes && $(GO) run ./build
+	cd test/kubernetes && $(KUBE_TEST)
+
+.PHONY: test-flux
+test-flux: build ## Test with real Flux controllers, built first (10 min, once)
+	cd test/kubernetes && controllers=$$($(GO) run ./build -flux) && FLUX_CONTROLLERS="$$controllers" $(KUBE_TEST)
 
 .PHONY: chaos
 chaos: build ## Show that nothing accepted is lost, whatever goes wrong (5 min)
@@ -61,9 +78,10 @@ generate: ## Write the generated files again
 	$(GO) mod tidy
 	cd test/e2e && $(GO) mod tidy
 	cd test/chaos && $(GO) mod tidy
+	cd test/kubernetes && $(GO) mod tidy
 
 .PHONY: bench
-bench: build ## Measure; the end-to-end part compares with a bare relay
+bench: build ## Measure: Go benchmarks, and a table of the whole collector with targets (6 min)
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./receiver/... ./exporter/... ./connector/...
 	$(GO) run ./test/load
 

@@ -185,6 +185,14 @@ func (c *Config) checkLive() error {
 	if empty := target.NewConfig(); !reflect.DeepEqual(c.Target, empty) {
 		errs = append(errs, fmt.Errorf("%s: the Providers have their own type, address, alerts and other settings: remove these keys from the exporter", c.origin()))
 	}
+	if c.Kubernetes != nil {
+		if err := c.Kubernetes.options().Check(); err != nil {
+			errs = append(errs, fmt.Errorf("kubernetes::%w", err))
+		}
+	}
+	if c.Manifests != nil && len(c.Manifests.Path) > 0 && validating() {
+		errs = append(errs, c.Manifests.checkManifests())
+	}
 	if !c.QueueConfig.Enabled {
 		errs = append(errs, fmt.Errorf("sending_queue::enabled: must be true with %s", c.origin()))
 	}

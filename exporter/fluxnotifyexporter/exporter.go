@@ -38,6 +38,7 @@ type notifyExporter struct {
 	labels     labeler // nil: labels of objects are those of records
 
 	extensions map[component.ID]component.Component
+	state      storage.Client // of the source; nil: none
 	outbox     *outbox.Outbox
 	once       sync.Once
 
@@ -197,6 +198,9 @@ func (e *notifyExporter) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, e.shutdownTargets(ctx))
 		if e.outbox != nil {
 			err = errors.Join(err, e.outbox.Close(ctx))
+		}
+		if e.state != nil {
+			err = errors.Join(err, e.state.Close(ctx))
 		}
 		e.telemetry.shutdown()
 	})

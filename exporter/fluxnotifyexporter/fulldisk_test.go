@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync/atomic"
 	"testing"
 
@@ -39,12 +38,6 @@ func (d *disk) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		return errFull
 	}
 	return d.memory.Batch(ctx, ops...)
-}
-
-func (d *disk) copy() map[string][]byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return maps.Clone(d.values)
 }
 
 func newDisk(t *testing.T, config *Config) (*disk, component.Host) {

@@ -3,6 +3,7 @@ package fluxnotifyexporter
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -150,8 +151,7 @@ func (r *report) describe(providerType string) {
 
 // with are the attributes of the target, and more.
 func (s *attributeSets) with(more ...attribute.KeyValue) metric.MeasurementOption {
-	all := append(s.target[:len(s.target):len(s.target)], more...)
-	return metric.WithAttributeSet(attribute.NewSet(all...))
+	return metric.WithAttributeSet(attribute.NewSet(slices.Concat(s.target, more)...))
 }
 
 func (r *report) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
@@ -191,7 +191,8 @@ func (r *report) Failed(n *notify.Notification, failed *notify.Error, why string
 		return
 	}
 	r.builder.ExporterFluxNotifyNotifications.Add(context.Background(), 1, r.attributes(
-		attribute.String("outcome", "failed"), attribute.String("error.type", failed.Type)))
+		attribute.String("outcome", "failed"), attribute.String("error.type", failed.Type),
+	))
 	since, logged := r.failures.log(objectName(n), failed.Type)
 	if !logged {
 		return

@@ -13,10 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 )
-
-func pcommonTimestamp(n int64) pcommon.Timestamp { return pcommon.Timestamp(n) }
 
 // memory is a storage extension that outlives the exporters of a test.
 type memory struct {

@@ -159,10 +159,7 @@ func (e *notifyExporter) publish(faults int) {
 // logFaults logs the faults that are new, and those that are gone.
 func (e *notifyExporter) logFaults(faults []source.Fault, set source.Set) {
 	known := make(map[string]bool, len(e.faults))
-	for i := range set.Targets {
-		faults = append(faults, set.Targets[i].Faults...)
-	}
-	for _, f := range faults {
+	for _, f := range append(faults, set.AllFaults()[len(set.Faults):]...) {
 		known[f.String()] = true
 		if !e.faults[f.String()] {
 			e.logFault(f)

@@ -331,7 +331,6 @@ func TestTooManyTargetsAreAFault(t *testing.T) {
 	}
 	s.changed(set(targets...))
 	assert.Len(t, e.inner.all(), maxTargets)
-	assert.EqualValues(t, 1, e.gauge(t, "target_faults")[""])
 	assert.Len(t, e.logs.FilterMessageSnippet("there are 5001 Providers, an exporter takes 5000").All(), 1)
 }
 

@@ -143,7 +143,7 @@ func (d *Dispatcher) backOff(item *outbox.Item, failed *notify.Error) (wait time
 		}
 	}
 	interval = min(interval, float64(c.MaxInterval))
-	interval *= 1 + c.RandomizationFactor*(2*rand.Float64()-1)
+	interval *= 1 + c.RandomizationFactor*(2*rand.Float64()-1) //nolint:gosec // it spreads retries, and guards no secret
 	wait = max(time.Duration(interval), failed.Delay)
 	return wait, c.MaxElapsedTime == 0 || time.Since(item.Accepted)+wait <= c.MaxElapsedTime
 }

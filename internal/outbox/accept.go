@@ -34,6 +34,7 @@ type batch struct {
 	digests []Digest
 	ops     []*storage.Operation
 	full    []*Draft // those for which there was no room
+	head    uint32   // the slots of the head that is written with it; 0: none is
 	done    chan struct{}
 	err     error
 }
@@ -52,9 +53,9 @@ func (o *Outbox) Accept(ctx context.Context, records []Record) []error {
 			current = &batch{}
 		}
 	}
-	for i := range records {
+	for i, record := range records {
 		for {
-			blocked, err := o.admit(current, i, &records[i])
+			blocked, err := o.admit(current, i, &record)
 			if blocked == nil {
 				errs[i] = err
 				break
@@ -172,30 +173,35 @@ func (o *Outbox) entry(b *batch, r *Record, d *Draft) *entry {
 		q.add(1)
 	}
 	if o.journal == nil {
-		e.content = d.Content
+		o.cache(e, d.Content)
 		return e
 	}
-	o.takeSlot(b, e)
+	o.takeSlot(e)
 	o.cache(e, d.Content)
 	b.ops = append(b.ops, storage.SetOperation(slotKey(e.slot), e.record(d.Content, s).marshal()))
 	return e
 }
 
-// takeSlot gives an entry a slot. If the stored head does not include it yet, or is of
-// a former start, it is written in the same transaction.
-func (o *Outbox) takeSlot(b *batch, e *entry) {
+// takeSlot gives an entry a slot.
+func (o *Outbox) takeSlot(e *entry) {
 	if n := len(o.free); n > 0 {
 		e.slot = o.free[n-1]
 		o.free = o.free[:n-1]
-	} else {
-		e.slot = o.slots
-		o.slots++
-	}
-	if e.slot < o.headSlots {
 		return
 	}
-	slots := (max(o.slots, e.slot+1) + slotsStep - 1) / slotsStep * slotsStep
-	h := head{epoch: o.epoch, slots: slots}
+	e.slot = o.slots
+	o.slots++
+}
+
+// writeHead adds the head to the transaction of a batch, unless what is stored includes
+// all slots and is of this start. It is called in the order of the transactions, so the
+// stored head never goes back.
+func (o *Outbox) writeHead(b *batch) {
+	if o.slots <= o.headSlots {
+		return
+	}
+	b.head = (o.slots + slotsStep - 1) / slotsStep * slotsStep
+	h := head{epoch: o.epoch, slots: b.head}
 	b.ops = append(b.ops, storage.SetOperation(headKey, h.marshal()))
 }
 
@@ -211,6 +217,9 @@ func (o *Outbox) submit(b *batch) {
 	if b.done == nil {
 		b.done = make(chan struct{})
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writeHead(b)
 	o.journal.add(&ticket{kind: kindAccept, ops: b.ops, settle: func(err error) { o.settle(b, err) }})
 }
 
@@ -224,7 +233,7 @@ func (o *Outbox) settle(b *batch, err error) {
 		}
 	}
 	if err == nil {
-		o.noteHead(b)
+		o.headSlots = max(o.headSlots, b.head)
 		o.publish(b)
 	} else {
 		o.withdraw(b)
@@ -233,18 +242,6 @@ func (o *Outbox) settle(b *batch, err error) {
 	b.err = err
 	close(b.done)
 	b.wake()
-}
-
-// noteHead remembers what the stored head says.
-func (o *Outbox) noteHead(b *batch) {
-	for _, op := range b.ops {
-		if op.Key != headKey {
-			continue
-		}
-		if h, err := unmarshalHead(op.Value); err == nil {
-			o.headSlots = h.slots
-		}
-	}
 }
 
 // publish puts entries into their lanes.

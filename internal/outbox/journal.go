@@ -148,6 +148,9 @@ func (j *journal) commit(tickets []*ticket) {
 		case kindRead:
 			t.settle(readErr)
 		case kindChange:
+			if t.settle != nil {
+				t.settle(err)
+			}
 		}
 	}
 }

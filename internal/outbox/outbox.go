@@ -228,17 +228,26 @@ func (o *Outbox) cache(e *entry, content []byte) {
 		}
 		o.cached += len(content)
 	}
+	if cap(content)-len(content) > len(content)/8 { // it may stay for hours
+		content = slices.Clone(content)
+	}
 	e.content = content
 }
 
-// forget removes an entry from the storage.
-func (o *Outbox) forget(e *entry) {
+// forget removes an entry from the storage. gone is closed when that is written, or
+// cannot be; nil: nothing is stored.
+func (o *Outbox) forget(e *entry) (gone chan struct{}) {
 	if o.journal == nil {
-		return
+		return nil
 	}
 	o.release(e)
-	o.journal.add(deletion(e.slot))
+	gone = make(chan struct{})
+	o.journal.add(&ticket{
+		kind: kindChange, ops: []*storage.Operation{storage.DeleteOperation(slotKey(e.slot))},
+		settle: func(error) { close(gone) },
+	})
 	o.free = append(o.free, e.slot)
+	return gone
 }
 
 // release drops the content of an entry from memory, if it is also stored.

@@ -407,3 +407,51 @@ func TestFailedNotificationsInMemoryAreBounded(t *testing.T) {
 	}
 	assert.Equal(t, 4, box.FailedCount("q"))
 }
+
+// Of two batches, the one that was admitted first may be stored last. The stored head
+// includes the slots of both.
+func TestTheStoredHeadNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	d := newDisk()
+	box := open(t, Options{Client: d})
+	q := box.Queue("q", QueueOptions{})
+	batchOf := func(n int) *batch {
+		b := &batch{}
+		for lane := range uint64(n) {
+			_, err := box.admit(b, 0, &Record{Drafts: []Draft{draft(q, lane, "a")}})
+			require.NoError(t, err)
+		}
+		return b
+	}
+	first, second := batchOf(10), batchOf(slotsStep+76)
+	box.submit(second)
+	box.submit(first)
+	require.NoError(t, box.flush())
+	again := open(t, Options{Client: d.crash()})
+	assert.Equal(t, 10+slotsStep+76, again.Queue("q", QueueOptions{}).Waiting())
+}
+
+// A notification that was delivered is not delivered again, however soon the process is
+// killed after Done.
+func TestDoneIsDurable(t *testing.T) {
+	t.Parallel()
+	d := newDisk()
+	box := open(t, Options{Client: d})
+	q := box.Queue("q", QueueOptions{})
+	accept(t, box, draft(q, 1, "a"))
+	item, _ := next(q)
+	item.Done()
+	again := open(t, Options{Client: d.crash()})
+	assert.Zero(t, again.Queue("q", QueueOptions{}).Waiting())
+}
+
+// What waits in memory for hours takes its own size.
+func TestContentInMemoryIsClipped(t *testing.T) {
+	t.Parallel()
+	box := open(t, Options{})
+	q := box.Queue("q", QueueOptions{})
+	accept(t, box, Draft{Queue: q, Content: append(make([]byte, 0, 4096), "short"...)})
+	item, content := next(q)
+	assert.Equal(t, "short", content)
+	assert.Less(t, cap(item.Content), 64)
+}

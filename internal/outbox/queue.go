@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
 // Queue holds the notifications of one target.
@@ -253,14 +251,19 @@ func (i *Item) Load() error {
 	return err
 }
 
-// Done removes a notification that was delivered.
+// Done removes a notification that was delivered. It returns when that is durable, so
+// that after a kill no more is delivered again than there are callers. If the storage
+// cannot be written, it returns all the same.
 func (i *Item) Done() {
 	e := i.entry
 	q := e.queue
 	q.outbox.mu.Lock()
 	q.leave(e)
-	q.outbox.forget(e)
+	gone := q.outbox.forget(e)
 	q.outbox.mu.Unlock()
+	if gone != nil {
+		<-gone
+	}
 	if e.caller != nil {
 		e.caller.Done(nil)
 	}
@@ -321,8 +324,3 @@ func (i *Item) Fail(reason error) {
 }
 
 func formatID(id uint64) string { return fmt.Sprintf("%x", id) }
-
-// deletion frees a slot in the storage.
-func deletion(slot uint32) *ticket {
-	return &ticket{kind: kindChange, ops: []*storage.Operation{storage.DeleteOperation(slotKey(slot))}}
-}

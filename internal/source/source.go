@@ -6,6 +6,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fluxnotify/otelcol-flux/internal/target"
@@ -30,6 +31,15 @@ type Set struct {
 	Faults []Fault
 	// Warnings are about what works, but perhaps not as its author expects.
 	Warnings []Fault
+}
+
+// AllFaults are those of the set and of its targets.
+func (s *Set) AllFaults() []Fault {
+	all := slices.Clone(s.Faults)
+	for i := range s.Targets {
+		all = append(all, s.Targets[i].Faults...)
+	}
+	return all
 }
 
 // Target is one Provider with its Alerts.

@@ -123,6 +123,28 @@ func TestSoak(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The collector's own metrics count what waits in the queues of all exporters.
+func TestVitalsCountWhatWaits(t *testing.T) {
+	t.Parallel()
+	s, err := newStage(shortForm(t), "vitals")
+	require.NoError(t, err)
+	defer s.close()
+	s.sink.down()
+	metrics, err := freePort()
+	require.NoError(t, err)
+	ctx := context.Background()
+	c, err := s.start(ctx, settings{metrics: metrics, exporters: map[string]yamlMap{"flux_notify/a": s.webhook(nil), "flux_notify/b": s.webhook(nil)}})
+	require.NoError(t, err)
+	d := newDriver(c.address, s.rate, s.ledger)
+	defer d.client.CloseIdleConnections()
+	d.each(ctx, 20)
+	v, err := vitalsOf(c.pid(), metrics)
+	require.NoError(t, err)
+	assert.Equal(t, 40, v.waiting)
+	assert.Positive(t, v.rss)
+	assert.Positive(t, v.sockets)
+}
+
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	l := newLedger()

@@ -26,12 +26,17 @@ type settings struct {
 	// inside, if there is one, is the room in which it runs.
 	inside *room
 	env    []string
+	// launch starts the program; nil: (*exec.Cmd).Start.
+	launch func(*exec.Cmd) error
 }
 
 // persistent are the settings of a queue on disk.
 func (s *stage) persistent() settings {
-	return settings{storage: filepath.Join(s.dir, "storage")}
+	return settings{storage: s.path("storage")}
 }
+
+// path is that of a file of the scenario.
+func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *stage) endpoint(config *tls.Config) error {
 	if s.sink != nil {
@@ -76,7 +81,8 @@ func (s *stage) start(ctx context.Context, given settings) (*process, error) {
 			cmd.Env = append(s.plain(), given.env...)
 			return cmd
 		},
-		ready: func() bool { return answers("http://" + address + "/healthz") },
+		launch: given.launch,
+		ready:  func() bool { return answers("http://" + address + "/healthz") },
 	})
 }
 

@@ -22,6 +22,7 @@ type process struct {
 	name    string
 	address string // where it takes events, or whatever it takes
 	command func() *exec.Cmd
+	launch  func(*exec.Cmd) error // nil: (*exec.Cmd).Start
 	ready   func() bool
 	output  string // the file that has what it prints
 
@@ -46,7 +47,11 @@ func (p *process) start(ctx context.Context) error {
 	defer func() { _ = file.Close() }()
 	cmd, exited := p.command(), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = file, file
-	if err := cmd.Start(); err != nil {
+	launch := p.launch
+	if launch == nil {
+		launch = (*exec.Cmd).Start
+	}
+	if err := launch(cmd); err != nil {
 		return err
 	}
 	p.mu.Lock()

@@ -21,8 +21,11 @@ type room struct {
 	user   bool      // it has a user namespace too, since this is not root
 }
 
-// errNoRoom skips what needs one.
-var errNoRoom = errors.New("skipped: this machine lets nobody mount (unshare)")
+// errSkipped is the error of a row that cannot be played on this machine.
+var errSkipped = errors.New("skipped")
+
+// errNoRoom skips the rows that need a room.
+var errNoRoom = fmt.Errorf("%w: mounting is not permitted on this machine (unshare)", errSkipped)
 
 // newRoom makes one and runs a script in it, which mounts.
 func newRoom(script string) (*room, error) {

@@ -64,7 +64,7 @@ func (row scenario) perform(ctx context.Context, o options, forget bool) result 
 	defer s.close()
 	s.forget, s.may = forget, row.may
 	err = row.play(ctx, s)
-	if forget && !errors.Is(err, errNoRoom) {
+	if forget && !errors.Is(err, errSkipped) {
 		err = nil // it is shown, not judged
 	}
 	r := result{name: row.name, count: s.ledger.count(), notes: s.notes, err: err}
@@ -80,7 +80,7 @@ func (row scenario) perform(ctx context.Context, o options, forget bool) result 
 func failures(results []result) error {
 	var errs []error
 	for _, r := range results {
-		if r.err != nil && !errors.Is(r.err, errNoRoom) {
+		if r.err != nil && !errors.Is(r.err, errSkipped) {
 			errs = append(errs, fmt.Errorf("%s: %w", r.name, r.err))
 		}
 	}
@@ -91,7 +91,7 @@ func printTable(w io.Writer, results []result) {
 	_, _ = fmt.Fprintf(w, "%-36s %6s %6s %5s %6s %6s %7s %6s %6s %5s %8s %7s\n",
 		"", "sent", "202", "429", "503", "none", "arrived", "twice", "passed", "lost", "delay s", "RSS MiB")
 	for _, r := range results {
-		if errors.Is(r.err, errNoRoom) {
+		if errors.Is(r.err, errSkipped) {
 			_, _ = fmt.Fprintf(w, "%-36s %v\n", r.name, r.err)
 			continue
 		}

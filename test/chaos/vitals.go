@@ -60,7 +60,7 @@ func (v *vitals) scrape(port int) error {
 		value, err := strconv.ParseFloat(line[strings.LastIndex(line, " ")+1:], 64)
 		switch {
 		case err != nil: // a comment, or nothing of ours
-		case name == "otelcol_exporter_queue_size":
+		case name == "otelcol_exporter_flux_notify_waiting":
 			v.waiting += int(value)
 		case strings.HasPrefix(name, "otelcol_process_runtime_heap_alloc"):
 			v.heap = value / (1 << 20)

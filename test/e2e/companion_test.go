@@ -93,7 +93,7 @@ type shownHeader struct{ Name, Value string }
 func ownHeaders(header http.Header) []shownHeader {
 	var own []shownHeader
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if !slices.Contains([]string{"Accept-Encoding", "Content-Length", "User-Agent"}, name) {
+		if !slices.Contains([]string{"Accept-Encoding", "Content-Length"}, name) {
 			own = append(own, shownHeader{name, strings.Join(header[name], ", ")})
 		}
 	}

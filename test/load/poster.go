@@ -1,83 +1,103 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-const body = `{"involvedObject":{"kind":"Kustomization","namespace":"apps","name":"webapp-%03d","uid":"7d0cdc51-ddcf-4743-b223-83ca5c699632","apiVersion":"kustomize.toolkit.fluxcd.io/v1","resourceVersion":"%d"},` +
+// defaultObjects is how many objects events are about.
+const defaultObjects = 500
+
+const body = `{"involvedObject":{"kind":"Kustomization","namespace":"team-%d","name":"webapp-%06d","uid":"7d0cdc51-ddcf-4743-b223-83ca5c699632","apiVersion":"kustomize.toolkit.fluxcd.io/v1","resourceVersion":"%d"},` +
 	`"severity":"info","timestamp":"2026-03-21T20:20:20Z","message":"` + marker + `%07d: Deployment/apps/webapp configured\nService/apps/webapp configured\nIngress/apps/webapp configured",` +
 	`"reason":"Progressing","metadata":{"kustomize.toolkit.fluxcd.io/revision":"main@sha1:731f7eaddfb6af01cb2173e18f0f75b0ba780ef1","event.toolkit.fluxcd.io/env":"prod"},` +
 	`"reportingController":"kustomize-controller","reportingInstance":"kustomize-controller-7c7b47f5f-8bhrp"}`
 
-// poster posts events over one connection, as Flux's controllers do: with
-// net/http, again where they are told to come later.
+// posting is the longest time of one request.
+const posting = 30 * time.Second
+
+// poster posts events over one connection, as Flux's controllers do with net/http.
 type poster struct {
-	url    string
-	client *http.Client
+	url     string
+	objects int
+	client  *http.Client
 }
 
-func newPoster(address string) *poster {
-	return &poster{url: "http://" + address + "/", client: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}}
-}
-
-// post sends an event until it is accepted, at most a hundred times.
-func (p *poster) post(n int) bool {
-	text := fmt.Sprintf(body, n%500, n, n)
-	for range 100 {
-		res, err := p.client.Post(p.url, "application/json", strings.NewReader(text))
-		if err == nil {
-			_, _ = io.Copy(io.Discard, res.Body)
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusAccepted {
-				return true
-			}
+// post sends an event until it is accepted. It reports false if the context ends before.
+func (p *poster) post(ctx context.Context, n int) bool {
+	object := n % p.objects
+	text := fmt.Sprintf(body, object%10, object, n, n)
+	for ctx.Err() == nil {
+		if p.try(ctx, text) {
+			return true
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 	return false
 }
 
-func (p *poster) close() { p.client.CloseIdleConnections() }
-
-// process reads what Linux accounts to a process, threads included.
-type process int
-
-// cpu is the user and system time used so far, in ticks of 10 ms.
-func (p process) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
+func (p *poster) try(ctx context.Context, text string) (accepted bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(text))
 	if err != nil {
-		return 0, err
+		return false
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("unexpected /proc/%d/stat", p)
-	}
-	user, err := strconv.Atoi(fields[11])
+	req.Header.Set("Content-Type", "application/json")
+	res, err := p.client.Do(req)
 	if err != nil {
-		return 0, err
+		return false
 	}
-	system, err := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond, err
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	// 429: an earlier attempt was accepted.
+	return res.StatusCode == http.StatusAccepted || res.StatusCode == http.StatusTooManyRequests
 }
 
-// memory is a line of /proc/PID/status, in MiB.
-func (p process) memory(key string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p))
-	if err != nil {
-		return 0, err
+// post sends every event, and returns how many were accepted. each is called for every
+// tenth.
+func (s scenario) post(ctx context.Context, address string, senders int, each func()) int {
+	objects := s.objects
+	if objects == 0 {
+		objects = defaultObjects
 	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, key+":"); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
-			return kib / 1024, err
+	next := make(chan int, senders)
+	accepted := make(chan int, senders)
+	var wg sync.WaitGroup
+	for range senders {
+		wg.Go(func() {
+			p := poster{
+				url: "http://" + address + "/", objects: objects,
+				client: &http.Client{Timeout: posting, Transport: &http.Transport{MaxConnsPerHost: 1}},
+			}
+			defer p.client.CloseIdleConnections()
+			n := 0
+			for i := range next {
+				if p.post(ctx, i) {
+					n++
+				}
+			}
+			accepted <- n
+		})
+	}
+	for i := range s.events {
+		next <- i
+		if (i+1)%max(s.events/10, 1) == 0 {
+			each()
 		}
 	}
-	return 0, fmt.Errorf("no %s in /proc/%d/status", key, p)
+	close(next)
+	wg.Wait()
+	close(accepted)
+	total := 0
+	for n := range accepted {
+		total += n
+	}
+	return total
 }

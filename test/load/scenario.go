@@ -1,239 +1,208 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 )
 
-// scenario is one run.
+// scenario is what a run does.
 type scenario struct {
-	relay  bool
-	tls    bool
-	alerts int
-	files  int // limit of open files, 0: that of this process
-	events int
-
-	dir   string
-	ca    *authority
-	conns int
+	relay      bool     // the process under test is the bare relay
+	tls        bool     // the endpoint has TLS
+	storage    string   // of the queue: empty for memory, onDisk or synced
+	namespaces []string // an exporter for each, with an alert for it; none: one exporter
+	alerts     int      // of the exporter
+	queue      int      // queue_size; 0: defaultQueue, and senders wait when it is full
+	objects    int      // that events are about; 0: defaultObjects
+	files      int      // limit of open files; 0: that of this process
+	events     int      // 0: as many as -events says
+	down       bool     // the endpoint is down until everything is accepted
 }
 
+// Kinds of storage.
+const (
+	onDisk = "file_storage"
+	synced = "file_storage with fsync"
+)
+
+// bench is what all runs share.
+type bench struct {
+	options options
+	dir     string
+	ca      *authority
+}
+
+// result is what a run measured.
 type result struct {
-	rate    float64 // events/s, from the first post to the last arrival
-	cpu     float64 // µs per event, user and system, of the process under test
-	rss     float64 // peak, MiB
-	conns   int64   // connections that the sink has seen
-	sent    int
-	lost    int
-	twice   int64
-	samples []float64 // RSS in MiB, one for each tenth of the events
+	rate float64 // events/s, from the first post to the last arrival
+	cpu  float64 // µs per event, user and system, of the process under test
+	rss  float64 // MiB, when everything was accepted
+	peak float64 // MiB, of RSS
+	// anonymous is the part of rss that is not of mapped files, such as that of bbolt.
+	anonymous float64
+	conns     int64 // connections to the endpoint
+	accepted  int
+	lost      int
+	twice     int64
+	samples   []float64 // RSS in MiB, one for each tenth of the events
 }
 
-// patience is how long to wait for the last events.
-const patience = 60 * time.Second
+const (
+	// starting is the longest time of a start.
+	starting = 30 * time.Second
+	// slowest is the rate in events/s below which a run counts as hung.
+	slowest = 500
+	// arriving is the longest time from the last 202 to the last arrival.
+	arriving = time.Minute
+)
 
-func (s scenario) run(o options) (result, error) {
-	ca := s.ca
+// run measures a scenario once. It ends by its deadline, whatever hangs.
+func (b *bench) run(ctx context.Context, s scenario) (r result, err error) {
+	if s.events == 0 {
+		s.events = b.options.events
+	}
+	ctx, cancel := context.WithTimeout(ctx, starting+time.Duration(s.events/slowest)*time.Second+arriving)
+	defer cancel()
+	ca := b.ca
 	if !s.tls {
 		ca = nil
 	}
 	sink, err := newSink(s.events, ca)
 	if err != nil {
-		return result{}, err
+		return r, err
 	}
-	defer func() { _ = sink.server.Close() }()
+	defer sink.close()
+	if s.down {
+		sink.close()
+	}
+	dir, err := os.MkdirTemp(b.dir, "run-")
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	address, err := freeAddress()
 	if err != nil {
-		return result{}, err
+		return r, err
 	}
-	cmd, err := s.command(o, address, sink.url)
+	cmd, err := b.command(ctx, s, dir, address, sink.url)
 	if err != nil {
-		return result{}, err
+		return r, err
 	}
-	if err := cmd.Start(); err != nil {
-		return result{}, err
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	if err := ready(address); err != nil {
-		return result{}, err
-	}
-	process := process(cmd.Process.Pid)
-	before, err := process.cpu()
+	p, err := start(ctx, cmd, filepath.Join(dir, "output"), address)
 	if err != nil {
-		return result{}, err
+		return r, err
 	}
-	var samples []float64
-	begun := time.Now()
-	sent := post(address, s.conns, s.events, func() {
-		if rss, err := process.memory("VmRSS"); err == nil {
-			samples = append(samples, rss)
-		}
-	})
-	select {
-	case <-sink.all:
-	case <-time.After(patience):
-	}
-	after, err := process.cpu()
-	if err != nil {
-		return result{}, err
-	}
-	rss, err := process.memory("VmHWM")
-	if err != nil {
-		return result{}, err
-	}
-	n := float64(sink.count.Load())
-	r := result{
-		rate:    n / time.Unix(0, sink.last.Load()).Sub(begun).Seconds(),
-		cpu:     (after - before).Seconds() * 1e6 / n,
-		rss:     rss,
-		conns:   sink.conns.Load(),
-		sent:    sent,
-		lost:    sent - int(sink.count.Load()),
-		twice:   sink.twice.Load(),
-		samples: samples,
-	}
-	if r.lost != 0 {
-		return r, fmt.Errorf("%d events of %d were accepted and did not arrive", r.lost, sent)
+	defer p.kill()
+	if err := b.measure(ctx, s, p, sink, address, &r); err != nil {
+		return r, errors.Join(err, p.explain())
 	}
 	return r, nil
 }
 
-func (s scenario) command(o options, address, target string) (*exec.Cmd, error) {
+// measure posts the events, waits for them, and reads the figures of the process.
+func (b *bench) measure(ctx context.Context, s scenario, p *process, sink *sink, address string, r *result) error {
+	before, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	r.accepted = s.post(ctx, address, b.options.senders, func() {
+		if rss, err := p.memory("VmRSS"); err == nil {
+			r.samples = append(r.samples, rss)
+		}
+	})
+	if r.rss, err = p.memory("VmRSS"); err != nil {
+		return err
+	}
+	if r.anonymous, err = p.memory("RssAnon"); err != nil {
+		return err
+	}
+	if s.down {
+		if err := sink.open(); err != nil {
+			return err
+		}
+	}
+	sink.await(ctx, r.accepted)
+	time.Sleep(100 * time.Millisecond) // a repetition would come at once
+	after, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	if r.peak, err = p.memory("VmHWM"); err != nil {
+		return err
+	}
+	n := float64(sink.count.Load())
+	r.rate = n / time.Unix(0, sink.last.Load()).Sub(begun).Seconds()
+	r.cpu = (after - before).Seconds() * 1e6 / n
+	r.conns, r.twice = sink.conns.Load(), sink.twice.Load()
+	r.lost = r.accepted - int(sink.count.Load())
+	return r.check(s)
+}
+
+// check returns what must not be.
+func (r *result) check(s scenario) error {
+	var errs []error
+	if r.accepted < s.events {
+		errs = append(errs, fmt.Errorf("%d of %d events were not accepted before the deadline", s.events-r.accepted, s.events))
+	}
+	if r.lost != 0 {
+		errs = append(errs, fmt.Errorf("%d of %d accepted events did not arrive before the deadline", r.lost, r.accepted))
+	}
+	if r.twice != 0 {
+		errs = append(errs, fmt.Errorf("%d events arrived twice", r.twice))
+	}
+	return errors.Join(errs...)
+}
+
+// command is the process under test.
+func (b *bench) command(ctx context.Context, s scenario, dir, address, target string) (*exec.Cmd, error) {
 	if s.relay {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
-		cmd := exec.Command(self, relayCommand, address, target)
+		cmd := exec.CommandContext(ctx, self, relayCommand, address, target)
 		if s.tls {
-			cmd.Env = append(os.Environ(), "RELAY_CA="+s.ca.file)
+			cmd.Env = append(os.Environ(), "RELAY_CA="+b.ca.file)
 		}
 		return cmd, nil
 	}
-	config := filepath.Join(s.dir, "collector.yaml")
-	text, err := s.config(address, target)
+	text, err := b.config(s, dir, address, target)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	file := filepath.Join(dir, "collector.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	if s.files == 0 {
-		return exec.Command(o.collector, "--config", config), nil
+		return exec.CommandContext(ctx, b.options.collector, "--config", file), nil
 	}
-	return exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d && exec %q --config %q", s.files, o.collector, config)), nil
+	return exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf("ulimit -n %d && exec %q --config %q", s.files, b.options.collector, file)), nil
 }
 
-// config is that of a plain installation, its telemetry on as by default.
-func (s scenario) config(address, target string) (string, error) {
-	metrics, err := freeAddress()
-	if err != nil {
-		return "", err
-	}
-	host, port, err := net.SplitHostPort(metrics)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `receivers:
-  flux_event: {endpoint: %q}
-exporters:
-  flux_notify:
-    type: generic
-    address: %q
-    sending_queue: {queue_size: %d, num_consumers: %d, block_on_overflow: true}
-`, address, target, 1000, s.conns)
-	if s.tls {
-		fmt.Fprintf(&b, "    tls: {ca_file: %q}\n", s.ca.file)
-	}
-	if s.alerts > 0 {
-		b.WriteString("    alerts:\n")
-	}
-	for i := range s.alerts {
-		name := "team-" + strconv.Itoa(i)
-		if i == s.alerts-1 {
-			name = "apps"
-		}
-		fmt.Fprintf(&b, `      - name: alert-%d
-        namespace: flux-system
-        event_severity: info
-        event_sources: [{kind: Kustomization, name: "*", namespace: %q}, {kind: HelmRelease, name: "*", namespace: %q}]
-        exclusion_list: ["waiting.*socket", "^Reconciliation in progress"]
-`, i, name, name)
-	}
-	fmt.Fprintf(&b, `service:
-  telemetry:
-    metrics:
-      readers: [{pull: {exporter: {prometheus: {host: %q, port: %s}}}}]
-    logs: {level: warn}
-  pipelines:
-    logs: {receivers: [flux_event], exporters: [flux_notify]}
-`, host, port)
-	return b.String(), nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
-}
-
-func ready(address string) error {
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
-		res, err := http.Get("http://" + address + "/healthz")
+// ready waits until an address answers.
+func ready(ctx context.Context, address string, exited <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, starting)
+	defer cancel()
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		res, err := client.Get("http://" + address + "/healthz")
 		if err == nil {
-			_ = res.Body.Close()
-			return nil
+			return res.Body.Close()
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return errors.New("the process under test does not listen")
-}
-
-// post sends every event, again where it is told to come later, and returns how
-// many were accepted. each is called for every tenth.
-func post(address string, conns, events int, each func()) int {
-	next := make(chan int, conns)
-	accepted := make(chan int, conns)
-	var wg sync.WaitGroup
-	for range conns {
-		wg.Go(func() {
-			c := newPoster(address)
-			defer c.close()
-			n := 0
-			for i := range next {
-				if c.post(i) {
-					n++
-				}
-			}
-			accepted <- n
-		})
-	}
-	for i := range events {
-		next <- i
-		if (i+1)%max(events/10, 1) == 0 {
-			each()
+		select {
+		case <-exited:
+			return errors.New("the process under test has ended")
+		case <-ctx.Done():
+			return errors.New("the process under test does not listen")
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	close(next)
-	wg.Wait()
-	close(accepted)
-	total := 0
-	for n := range accepted {
-		total += n
-	}
-	return total
 }

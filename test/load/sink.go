@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,39 +17,49 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// sink counts the events that arrive, by the number in their message.
+// sink is an endpoint that counts events, by the number in their message.
 type sink struct {
-	url    string
-	server *http.Server
+	url     string
+	address string
+	ca      *authority
+	server  *http.Server
 
 	seen  []atomic.Int32
 	count atomic.Int64 // different events
 	twice atomic.Int64
 	conns atomic.Int64
-	last  atomic.Int64 // when the last new one came, in ns
-	all   chan struct{}
-	once  sync.Once
+	last  atomic.Int64 // when the last new one arrived, in ns
 }
 
 const marker = "event number "
 
 func newSink(events int, ca *authority) (*sink, error) {
-	s := &sink{seen: make([]atomic.Int32, events), all: make(chan struct{})}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	s := &sink{address: "127.0.0.1:0", ca: ca, seen: make([]atomic.Int32, events)}
+	if err := s.open(); err != nil {
 		return nil, err
 	}
-	s.url = "http://" + listener.Addr().String() + "/hook"
+	s.url = "http://" + s.address + "/hook"
 	if ca != nil {
-		s.url = "https://" + listener.Addr().String() + "/hook"
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{ca.leaf}, MinVersion: tls.VersionTLS12})
+		s.url = "https://" + s.address + "/hook"
 	}
-	s.server = &http.Server{
+	return s, nil
+}
+
+// open listens, after close on the same address as before.
+func (s *sink) open() error {
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		return err
+	}
+	s.address = listener.Addr().String()
+	if s.ca != nil {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{s.ca.leaf}, MinVersion: tls.VersionTLS12})
+	}
+	server := &http.Server{
 		Handler:           http.HandlerFunc(s.take),
 		ReadHeaderTimeout: time.Minute,
 		ConnState: func(_ net.Conn, state http.ConnState) {
@@ -57,8 +68,19 @@ func newSink(events int, ca *authority) (*sink, error) {
 			}
 		},
 	}
-	go func() { _ = s.server.Serve(listener) }()
-	return s, nil
+	s.server = server
+	go func() { _ = server.Serve(listener) }()
+	return nil
+}
+
+func (s *sink) close() { _ = s.server.Close() }
+
+// await waits until so many different events have arrived.
+func (s *sink) await(ctx context.Context, events int) {
+	deadline := time.Now().Add(arriving)
+	for s.count.Load() < int64(events) && time.Now().Before(deadline) && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (s *sink) take(w http.ResponseWriter, r *http.Request) {
@@ -81,9 +103,7 @@ func (s *sink) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.last.Store(time.Now().UnixNano())
-	if s.count.Add(1) == int64(len(s.seen)) {
-		s.once.Do(func() { close(s.all) })
-	}
+	s.count.Add(1)
 }
 
 // authority is a private certificate authority with one certificate.
