@@ -18,13 +18,13 @@ import (
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check --config FILE [--connect]",
-		Short: "Check the Flux components of a configuration, and their endpoints",
+		Short: "Check the Flux components of a configuration, its manifests and endpoints",
 		Long: `Checks the settings of every flux_notify exporter and every flux_event receiver, as
 the collector does at startup, and the Providers, Alerts and Secrets of manifests. Every
 fault and every warning is printed. Other components, pipelines and extensions are not
 known here: "otelcol-flux validate" checks those.
 
-With --connect every endpoint is tried too, and nobody is notified. The table shows how:
+With --connect every endpoint is tried too, without a notification. The table shows how:
 "api" made a request with the credentials; "connection" opened a connection, with TLS and
 through the proxy where these are set, and sent nothing on it, because this endpoint
 offers no way to test credentials without sending a notification; "proxy" reached the

@@ -69,6 +69,15 @@ func TestCheckOfManifests(t *testing.T) {
 	assert.Contains(t, out, "exporters::flux_notify: manifests::path: stat ")
 }
 
+// A context that does not exist is reported at once.
+func TestCheckOfAClusterThatIsNotKnown(t *testing.T) {
+	t.Setenv("KUBECONFIG", write(t, "kubeconfig", "apiVersion: v1\nkind: Config\n"))
+	out, _, code := command(t, "", "check", "-c", "flux:kubernetes?context=nowhere")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, out, "invalid  exporters::flux_notify")
+	assert.Contains(t, out, `context "nowhere" does not exist`)
+}
+
 func TestCheckConnects(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -80,8 +80,7 @@ func receivers(conf *confmap.Conf) ([]part, error) {
 	return parts(conf, "receivers", factory.Type(), factory.CreateDefaultConfig)
 }
 
-// parts finds the components of a type. Others are none of its business: it may
-// not even know them.
+// parts finds the components of a type. Others are ignored: they may be unknown here.
 func parts(conf *confmap.Conf, section string, of component.Type, makeDefault func() component.Config) ([]part, error) {
 	all, _ := conf.ToStringMap()[section].(map[string]any)
 	var found []part

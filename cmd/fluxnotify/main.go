@@ -16,12 +16,12 @@ import (
 // What the exit codes mean. They are part of the help and of the README.
 const (
 	exitDone   = 0
-	exitFailed = 1 // it was done, and something is not as it should be
-	exitUsage  = 2 // it could not be done
+	exitFailed = 1 // the command ran and found problems
+	exitUsage  = 2 // the command could not run
 )
 
-// errFailed ends a command that has already said what is not as it should be.
-var errFailed = errors.New("not everything is as it should be")
+// errFailed ends a command that has already printed the problems.
+var errFailed = errors.New("problems were found")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -50,8 +50,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 }
 
 // interruptible is an input that ends with its context. Nothing else ends a read
-// of a terminal, or of a pipe that nobody writes to; its goroutine stays behind,
-// for as long as the process does.
+// of a terminal, or of a pipe without a writer; its goroutine ends with the process.
 type interruptible struct {
 	ctx context.Context
 	in  io.Reader

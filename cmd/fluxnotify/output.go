@@ -66,7 +66,7 @@ const (
 	bold   = "1"
 )
 
-// newPainter colours for terminals alone, and not where NO_COLOR asks for none
+// newPainter colours only for terminals, and not where NO_COLOR is set
 // (https://no-color.org/).
 func newPainter(w io.Writer) painter {
 	file, ok := w.(*os.File)

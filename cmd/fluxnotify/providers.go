@@ -6,10 +6,16 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/fluxnotify/otelcol-flux/exporter/fluxnotifyexporter"
 	"github.com/fluxnotify/otelcol-flux/internal/source"
+	"github.com/fluxnotify/otelcol-flux/internal/source/kubernetes"
 	"github.com/fluxnotify/otelcol-flux/internal/target"
+	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
 // provider is one Provider of an exporter: that of its own settings, or one of the source
@@ -34,7 +40,7 @@ func (p *provider) title(component string) string {
 	return component + " " + p.name
 }
 
-// chosen tells whether it is one of those that were asked for: by the exporter's ID, or
+// chosen is true if it is one of those that were selected: by the exporter's ID, or
 // as namespace/name.
 func (p *provider) chosen(only []string) bool {
 	return len(only) == 0 || slices.Contains(only, p.id.String()) || p.name != "" && slices.Contains(only, p.name)
@@ -71,7 +77,7 @@ func providersOf(ctx context.Context, exporters []part, w io.Writer) []provider 
 }
 
 // readSource reads the source of an exporter once.
-func readSource(_ context.Context, config *fluxnotifyexporter.Config) (source.Set, error) {
+func readSource(ctx context.Context, config *fluxnotifyexporter.Config) (source.Set, error) {
 	if m := config.Manifests; m != nil {
 		set, err := source.ReadManifests(source.ManifestsOptions{Paths: m.Path, Secrets: m.Secrets, NoCrossNamespaceRefs: m.NoCrossNamespaceRefs})
 		if err != nil {
@@ -79,7 +85,45 @@ func readSource(_ context.Context, config *fluxnotifyexporter.Config) (source.Se
 		}
 		return set, nil
 	}
-	return source.Set{}, errors.New("kubernetes: the cluster's objects cannot be read by this command")
+	set, err := readCluster(ctx, config.Kubernetes)
+	if err != nil {
+		return set, fmt.Errorf("kubernetes::%w", err)
+	}
+	return set, nil
+}
+
+// clusterTime is how long the API server may need for everything.
+const clusterTime = 20 * time.Second
+
+// readCluster reads the objects of a cluster. It writes nothing there.
+func readCluster(ctx context.Context, config *fluxnotifyexporter.KubernetesConfig) (set source.Set, err error) {
+	cluster, err := kubernetes.New(kubernetes.Options{
+		AuthType: config.AuthType, Context: config.Context, Namespaces: config.Namespaces, NoCrossNamespaceRefs: config.NoCrossNamespaceRefs,
+		Logger: zap.NewNop(), Translator: &kubernetes.FluxTranslator{}, UserAgent: version.UserAgent(),
+	})
+	if err != nil {
+		return set, err
+	}
+	defer func() { err = errors.Join(err, cluster.Shutdown(ctx)) }()
+	first := make(chan source.Set, 1)
+	err = cluster.Start(ctx, func(set source.Set) {
+		select {
+		case first <- set:
+		default: // a later one
+		}
+	})
+	if err != nil {
+		return set, err
+	}
+	select {
+	case set = <-first:
+		return set, nil
+	case <-ctx.Done():
+		return set, ctx.Err()
+	case <-time.After(clusterTime):
+		causes := append([]string{"the API server has not sent everything within " + clusterTime.String()}, textsOf(cluster.Faults())...)
+		return set, errors.New(strings.Join(causes, ": "))
+	}
 }
 
 func textsOf(faults []source.Fault) []string {

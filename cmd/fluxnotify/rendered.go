@@ -96,8 +96,8 @@ func newRenderedRequest(r target.Request) renderedRequest {
 	return shown
 }
 
-// fails tells whether a notification of the event would fail for a reason that
-// is known already.
+// fails is true if a notification of the event would fail for a reason that is known
+// already.
 func (r renderedEvent) fails() bool {
 	return slices.ContainsFunc(r.Exporters, func(e renderedExporter) bool {
 		return e.Fails != "" || slices.ContainsFunc(e.Alerts, func(a renderedAlert) bool {

@@ -7,9 +7,9 @@ import (
 )
 
 const exitCodes = `
-Exit codes: 0 all is well; 1 it was done and something is not as it should be (an
-event was not accepted, an exporter is wrong or cannot be reached, a notification
-would fail); 2 it could not be done (usage, unreadable files, a configuration that
+Exit codes: 0 all is well; 1 the command ran and found problems (an event was not
+accepted, an exporter or an object is wrong or cannot be reached, a notification would
+fail); 2 the command could not run (usage, unreadable files, a configuration that
 cannot be resolved).`
 
 func newRoot() *cobra.Command {
@@ -17,7 +17,7 @@ func newRoot() *cobra.Command {
 		Use:   "fluxnotify",
 		Short: "The companion of the collector's Flux components",
 		Long: `fluxnotify shows what a flux_notify exporter would send, sends events to a
-flux_event receiver, checks configurations, and makes them out of Flux's manifests.
+flux_event receiver, checks configurations and Flux's manifests, and converts these.
 ` + exitCodes,
 		Version:       version.String(),
 		SilenceUsage:  true,

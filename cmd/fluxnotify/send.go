@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// defaultEndpoint is where a flux_event receiver listens unless told otherwise.
+	// defaultEndpoint is where a flux_event receiver listens by default.
 	defaultEndpoint = "http://localhost:8787/"
 	// keyVariable holds the key of signatures.
 	keyVariable = "FLUXNOTIFY_HMAC_KEY"
@@ -34,15 +34,15 @@ func newSend() *cobra.Command {
 	flags := &sendFlags{}
 	cmd := &cobra.Command{
 		Use:   "send [--endpoint URL] EVENT.json… | --sample NAME",
-		Short: "Post events to a flux_event receiver, and say what it answers",
-		Long: `Posts events to a flux_event receiver, as Flux's controllers do, and says of each what
-was answered: accepted, duplicate (the receiver knows it, and tells nobody again), or
-refused and why.
+		Short: "Post events to a flux_event receiver, and print its answers",
+		Long: `Posts events to a flux_event receiver, as Flux's controllers do, and prints each answer:
+accepted, duplicate (the receiver knows the event, and sends nothing again), or refused
+and why.
 
 An event is a JSON file, sent as it is; - is the standard input. A file may hold
 several, one after the other or as a list. Samples are built in, and happen now.
 What was sent a moment ago is a duplicate: --unique makes it another event, by a
-metadata key "token" that is shown to nobody.
+metadata key "token" that no notification shows.
 
 A receiver with signature keys wants events signed. Give the key in the variable
 ` + keyVariable + ` or in a file: on the command line everybody on the machine can
@@ -99,7 +99,7 @@ func (f *sendFlags) run(cmd *cobra.Command, files []string, output format) error
 func (f *sendFlags) add(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.StringVar(&f.endpoint, "endpoint", defaultEndpoint, "URL of the receiver")
-	set.StringVar(&f.key, "hmac-key", "", "key of the signature; prefer "+keyVariable+" or --hmac-key-file, which nobody else can read")
+	set.StringVar(&f.key, "hmac-key", "", "key of the signature; prefer "+keyVariable+" or --hmac-key-file, which other users cannot read")
 	set.StringVar(&f.keyFile, "hmac-key-file", "", "file that is the key of the signature")
 	set.StringVar(&f.caFile, "ca-file", "", "certificates of the authorities to trust, in PEM form")
 	set.DurationVar(&f.timeout, "timeout", 15*time.Second, "how long one answer may take")
@@ -138,7 +138,7 @@ func (f *sendFlags) postings(files []string, in io.Reader) ([]posting, error) {
 	return all, nil
 }
 
-// makeUnique gives the event a token, which the receiver tells events apart by
+// makeUnique gives the event a token, by which the receiver distinguishes events
 // and no notification shows.
 func (p *posting) makeUnique() error {
 	e, err := fluxevent.Parse(p.body)

@@ -13,12 +13,11 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long files have to be quiet before a change is reported: who
-// writes several files, or a file in several steps, is let finish.
+// settle is how long files have to be quiet before a change is reported, so that a
+// writer of several files, or of one file in several steps, can finish.
 const settle = 20 * time.Millisecond
 
-// patience is how long that may take: files that are never quiet are reported
-// all the same.
+// patience bounds that time: files that are never quiet are reported all the same.
 const patience = time.Second
 
 // Watcher reports changes.
@@ -30,12 +29,12 @@ type Watcher struct {
 	done    chan struct{}
 }
 
-// Watch calls changed, from a goroutine of its own, after every change of a
-// folder, its files and the folders in it, but for those whose names begin with
-// a dot. Kubernetes swaps the link ..data; others replace files, or the folder
-// itself, which is why its parent is watched too. Of a file, everything beside
-// it is watched, because any of that may be what it links to. A folder that comes
-// later and cannot be watched is told to failed.
+// Watch calls changed, from a goroutine of its own, after every change of a folder, its
+// files and the folders in it, except those whose names begin with a dot. Kubernetes
+// swaps the link ..data; others replace files, or the folder itself, which is why its
+// parent is watched too. For a file, its whole folder is watched, because it may be a
+// link to another file there. failed is called for a folder that appears later and
+// cannot be watched.
 func Watch(path string, changed func(), failed func(error)) (*Watcher, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

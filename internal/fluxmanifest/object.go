@@ -70,9 +70,13 @@ func (o *Object) add(to Problems, path, format string, args ...any) Problems {
 	return to
 }
 
-// maxRead bounds what is read of one file, in bytes and values, aliases counted each time.
-// Without aliases, a file of the largest size needs less.
-const maxRead = 4 << 20
+const (
+	// maxRead bounds what is read of one file, in bytes and values, aliases counted each
+	// time. Without aliases, a file of the largest size needs less.
+	maxRead = 8 << 20
+	// objectCost is what an object counts in addition.
+	objectCost = 500
+)
 
 // spend counts what is read. Once too much was read, nothing is there any more.
 func (o *Object) spend(n int) bool {

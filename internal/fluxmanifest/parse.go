@@ -161,6 +161,7 @@ func head(node *yaml.Node) (kind, apiVersion string, items *yaml.Node) {
 }
 
 func (f *File) addObject(o *Object, version string, node *yaml.Node) {
+	_ = o.spend(objectCost)
 	root := value{object: o, node: node}.fields()
 	if !o.readMetadata(root) {
 		if o.Kind != kindSecret || root.broken { // other Secrets may have a generateName

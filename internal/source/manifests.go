@@ -47,8 +47,9 @@ type Manifests struct {
 	maker   SetMaker
 	secrets map[fluxmanifest.SecretRef]map[string][]byte // that were read last
 
-	wake    chan struct{}
-	watches []*watchedPath
+	wake     chan struct{}
+	watches  []*watchedPath
+	slowPoll time.Duration
 
 	stopping sync.Once
 	stop     chan struct{}
@@ -62,7 +63,10 @@ func NewManifests(options ManifestsOptions) *Manifests {
 	if options.Logger == nil {
 		options.Logger = zap.NewNop()
 	}
-	return &Manifests{options: options, reader: fluxmanifest.NewReader(options.Paths...), wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	return &Manifests{
+		options: options, reader: fluxmanifest.NewReader(options.Paths...),
+		wake: make(chan struct{}, 1), slowPoll: slowPoll, stop: make(chan struct{}),
+	}
 }
 
 // ReadManifests reads manifests once. The error is about paths that are absent.
@@ -272,7 +276,7 @@ func (m *Manifests) poll() time.Duration {
 			return fastPoll
 		}
 	}
-	return slowPoll
+	return m.slowPoll
 }
 
 func (m *Manifests) unwatch() {

@@ -348,10 +348,16 @@ type running struct {
 
 func start(t *testing.T, dir string, options ManifestsOptions) *running {
 	t.Helper()
+	return startPolling(t, dir, options, slowPoll)
+}
+
+func startPolling(t *testing.T, dir string, options ManifestsOptions, poll time.Duration) *running {
+	t.Helper()
 	if options.Paths == nil {
 		options.Paths = []string{dir}
 	}
 	r := &running{Manifests: NewManifests(options), t: t, dir: dir}
+	r.slowPoll = poll
 	require.NoError(t, r.Start(context.Background(), func(set Set) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -432,6 +438,32 @@ func TestChangesAreReportedSoon(t *testing.T) {
 	r.awaits("a file removed", func(s Set) bool { return s.find("tenant/bad") == nil })
 	require.NoError(t, os.Remove(file))
 	r.awaits("the last file removed", func(s Set) bool { return len(s.Targets) == 0 && len(s.Faults) == 0 })
+}
+
+// The lines of faults and warnings are not a change.
+func TestLinesAreNotAChange(t *testing.T) {
+	t.Parallel()
+	text := healthy + hookOf("colour: red, timeout: 0s") + events
+	dir := folder(t, map[string]string{"a.yaml": text})
+	r := start(t, dir, ManifestsOptions{})
+	write(t, filepath.Join(dir, "a.yaml"), "# a comment\n"+text)
+	r.unchanged()
+}
+
+// A link further up in the path is not watched. Once it is found, the new folder is.
+func TestALinkFurtherUp(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"v1/m/a.yaml": healthy, "v2/m/a.yaml": errorsOnly})
+	link := filepath.Join(dir, "current")
+	require.NoError(t, os.Symlink("v1", link))
+	r := startPolling(t, dir, ManifestsOptions{Paths: []string{filepath.Join(link, "m")}}, 100*time.Millisecond)
+	require.NoError(t, os.Symlink("v2", link+".new"))
+	require.NoError(t, os.Rename(link+".new", link))
+	r.awaits("the other folder", severity("error"))
+	require.NoError(t, r.Shutdown(context.Background()))
+	info, err := os.Stat(filepath.Join(dir, "v2", "m"))
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(info, r.watches[0].info))
 }
 
 // What cannot be read deletes nothing: the last good objects stay.
