@@ -99,8 +99,7 @@ func (r *running) newMatcher(spec *source.Target) *target.Matcher {
 	config := spec.Config
 	config.Suspend = false // what the Alerts of a suspended Provider want waits
 	matcher, err := target.NewMatcher(&config, r.exporter.set.Logger)
-	if err != nil { // the source checks the type and the alerts
-		r.fault(spec, err)
+	if err != nil { // the type is unknown, which the source reports
 		return nil
 	}
 	return matcher

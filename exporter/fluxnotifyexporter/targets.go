@@ -160,16 +160,18 @@ func (e *notifyExporter) publish(faults int) {
 func (e *notifyExporter) logFaults(faults []source.Fault, set source.Set) {
 	known := make(map[string]bool, len(e.faults))
 	for _, f := range append(faults, set.AllFaults()[len(set.Faults):]...) {
-		known[f.String()] = true
-		if !e.faults[f.String()] {
-			e.logFault(f)
+		if key := faultKey(f); !known[key] {
+			known[key] = true
+			if !e.faults[key] {
+				e.logFault(f)
+			}
 		}
 	}
 	for _, w := range set.Warnings {
-		text := w.String()
-		known[text] = true
-		if !e.faults[text] {
-			e.set.Logger.Warn(text)
+		key := faultKey(w)
+		known[key] = true
+		if !e.faults[key] {
+			e.set.Logger.Warn(w.String())
 		}
 	}
 	for text := range e.faults {
@@ -178,6 +180,12 @@ func (e *notifyExporter) logFaults(faults []source.Fault, set source.Set) {
 		}
 	}
 	e.faults = known
+}
+
+// faultKey identifies a fault over changes of other objects in its file.
+func faultKey(f source.Fault) string {
+	f.Line = 0
+	return f.String()
 }
 
 func (e *notifyExporter) logFault(f source.Fault) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -31,6 +32,12 @@ func (b *bench) config(s scenario, dir, address, target string) (string, error) 
 			names = append(names, fmt.Sprintf("flux_notify/%d", i))
 			fmt.Fprintf(&text, "  %s:\n%s    alerts: [{name: team, event_sources: [{kind: Kustomization, namespace: %q}]}]\n", names[i], b.exporter(s, target), namespace)
 		}
+	} else if s.targets > 0 {
+		folder := filepath.Join(dir, "manifests")
+		if err := manifests(folder, target, s.targets); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&text, "  flux_notify:\n    manifests: {path: %q}\n%s", folder, b.queue(s))
 	} else {
 		fmt.Fprintf(&text, "  flux_notify:\n%s%s", b.exporter(s, target), alerts(s.alerts))
 	}
@@ -54,7 +61,15 @@ func (b *bench) config(s scenario, dir, address, target string) (string, error) 
 // exporter is the settings of an exporter, without alerts.
 func (b *bench) exporter(s scenario, target string) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "    type: generic\n    address: %q\n    retry_on_failure: {max_interval: 10s}\n", target)
+	fmt.Fprintf(&text, "    type: generic\n    address: %q\n    retry_on_failure: {max_interval: 10s}\n%s", target, b.queue(s))
+	if s.tls {
+		fmt.Fprintf(&text, "    tls: {ca_file: %q}\n", b.ca.file)
+	}
+	return text.String()
+}
+
+// queue is the setting of the queue.
+func (b *bench) queue(s scenario) string {
 	queue := fmt.Sprintf("queue_size: %d, block_on_overflow: true", defaultQueue)
 	if s.queue > 0 {
 		queue = fmt.Sprintf("queue_size: %d", s.queue)
@@ -62,11 +77,38 @@ func (b *bench) exporter(s scenario, target string) string {
 	if s.storage != "" {
 		queue += ", storage: file_storage"
 	}
-	fmt.Fprintf(&text, "    sending_queue: {%s, num_consumers: %d}\n", queue, b.options.senders)
-	if s.tls {
-		fmt.Fprintf(&text, "    tls: {ca_file: %q}\n", b.ca.file)
+	return fmt.Sprintf("    sending_queue: {%s, num_consumers: %d}\n", queue, b.options.senders)
+}
+
+// manifests writes so many Providers, each with two Alerts, of which only the last
+// Provider's want the events.
+func manifests(folder, target string, n int) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
 	}
-	return text.String()
+	for i := range n {
+		namespace, wanted := fmt.Sprintf("other-%03d", i), fmt.Sprintf("other-%03d", i)
+		if i == n-1 {
+			wanted = "*"
+		}
+		text := fmt.Sprintf(`apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: hook, namespace: %[1]s}
+spec: {type: generic, address: %[2]q}
+`, namespace, target)
+		for _, kind := range []string{"Kustomization", "HelmRelease"} {
+			text += fmt.Sprintf(`---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: %[1]s, namespace: %[2]s}
+spec: {providerRef: {name: hook}, eventSources: [{kind: %[3]s, name: "*", namespace: %[4]q}]}
+`, strings.ToLower(kind), namespace, kind, wanted)
+		}
+		if err := os.WriteFile(filepath.Join(folder, namespace+".yaml"), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alerts are so many alerts, of which only the last wants the events.

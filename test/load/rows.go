@@ -88,6 +88,9 @@ func groups(o options) []group {
 			{name: "1 alert", scenario: scenario{alerts: 1}},
 			{name: "100 alerts", scenario: scenario{alerts: 100}, targets: []target{{"1 alert", cpu, 1.10, false}}},
 		}, {
+			{name: "1 target", scenario: scenario{targets: 1}},
+			{name: "200 targets, one wants each event", scenario: scenario{targets: 200}},
+		}, {
 			{name: fmt.Sprintf("%d waiting in memory", o.waiting), scenario: waiting(""), rounds: 1, targets: []target{{"", rss, 200, false}}, note: anonymous},
 		}, {
 			{name: fmt.Sprintf("%d waiting on storage", o.waiting), scenario: waiting(onDisk), rounds: 1, targets: []target{{"", rss, 200, false}}, note: anonymous},

@@ -18,6 +18,7 @@ type scenario struct {
 	storage    string   // of the queue: empty for memory, onDisk or synced
 	namespaces []string // an exporter for each, with an alert for it; none: one exporter
 	alerts     int      // of the exporter
+	targets    int      // Providers from manifests, of which only the last wants the events; 0: the Provider is in the configuration
 	queue      int      // queue_size; 0: defaultQueue, and senders wait when it is full
 	objects    int      // that events are about; 0: defaultObjects
 	files      int      // limit of open files; 0: that of this process
