@@ -23,8 +23,10 @@ type journal struct {
 	stop    chan struct{}
 	ended   sync.WaitGroup
 
+	// several tells that the last transaction had more than one ticket. Only the goroutine
+	// uses it, and overdue.
+	several bool
 	// overdue are the changes that could not be written yet, at most one a key.
-	// Only the goroutine uses it.
 	overdue []*storage.Operation
 }
 
@@ -50,6 +52,10 @@ const (
 const (
 	// maxTickets is how many tickets one transaction holds.
 	maxTickets = 512
+	// gatherTime is how long the first ticket waits for others if there were several
+	// the last time. A sender waits that much longer, and most of the CPU of a transaction
+	// is saved.
+	gatherTime = 400 * time.Microsecond
 	// overdueInterval is how long overdue changes wait when nothing else is written.
 	overdueInterval = time.Second
 )
@@ -91,7 +97,9 @@ func (j *journal) run() {
 	for {
 		select {
 		case <-j.wake:
-			for j.commitNext() {
+			for more := true; more; {
+				j.gather()
+				more = j.commitNext()
 			}
 		case <-timer.C:
 			if len(j.overdue) > 0 {
@@ -101,6 +109,13 @@ func (j *journal) run() {
 		case <-j.stop:
 			return
 		}
+	}
+}
+
+// gather lets concurrent senders share the next transaction.
+func (j *journal) gather() {
+	if j.several {
+		time.Sleep(gatherTime)
 	}
 }
 
@@ -117,6 +132,7 @@ func (j *journal) commitNext() bool {
 	if n == 0 {
 		return false
 	}
+	j.several = n > 1
 	j.commit(tickets)
 	return true
 }
