@@ -26,19 +26,20 @@ func (b *bench) config(s scenario, dir, address, target string) (string, error) 
 	var text strings.Builder
 	fmt.Fprintf(&text, "receivers:\n  flux_event: {endpoint: %q}\nexporters:\n", address)
 	names := []string{"flux_notify"}
-	if len(s.namespaces) > 0 {
+	switch {
+	case len(s.namespaces) > 0:
 		names = nil
 		for i, namespace := range s.namespaces {
 			names = append(names, fmt.Sprintf("flux_notify/%d", i))
 			fmt.Fprintf(&text, "  %s:\n%s    alerts: [{name: team, event_sources: [{kind: Kustomization, namespace: %q}]}]\n", names[i], b.exporter(s, target), namespace)
 		}
-	} else if s.targets > 0 {
+	case s.targets > 0:
 		folder := filepath.Join(dir, "manifests")
 		if err := manifests(folder, target, s.targets); err != nil {
 			return "", err
 		}
 		fmt.Fprintf(&text, "  flux_notify:\n    manifests: {path: %q}\n%s", folder, b.queue(s))
-	} else {
+	default:
 		fmt.Fprintf(&text, "  flux_notify:\n%s%s", b.exporter(s, target), alerts(s.alerts))
 	}
 	extensions := ""
