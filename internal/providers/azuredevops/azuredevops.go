@@ -64,7 +64,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorize, err := credentials(s)
+	authorize, err := credentials(s, repository.API)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +89,24 @@ func New(s notify.Settings) (notify.Provider, error) {
 	})
 }
 
+// trusts tells whether the collector's own identity may speak to an API: Azure DevOps
+// Services, in either of its forms
+// (https://learn.microsoft.com/azure/devops/extend/develop/work-with-urls). Tests have
+// their own.
+var trusts = func(api *url.URL) bool { return azureid.Trusts(api, "dev.azure.com", "visualstudio.com") }
+
 // credentials are a token, which goes with no user's name, else the identity.
-func credentials(s notify.Settings) (func(context.Context) (string, error), error) {
+func credentials(s notify.Settings, address string) (func(context.Context) (string, error), error) {
 	if s.Token == "" {
 		s.Token = s.Password
 	}
 	if s.Token != "" {
 		authorization := api.CreateBasicAuthHeaderValue("", s.Token)
 		return func(context.Context) (string, error) { return authorization, nil }, nil
+	}
+	api, err := url.Parse(address)
+	if err != nil || !trusts(api) {
+		return nil, errors.New("token: must be set for this address: the collector's own Azure identity is used for https://dev.azure.com and https://*.visualstudio.com only")
 	}
 	id, err := azureid.New(s, scope)
 	if err != nil {

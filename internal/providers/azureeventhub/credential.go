@@ -2,6 +2,8 @@ package azureeventhub
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,12 +34,25 @@ func (p *Provider) credential(s notify.Settings) (azcore.TokenCredential, error)
 		p.token = newStaticToken(s.Token)
 		return p.token, nil
 	}
+	if !trusts(p.endpoint.host) {
+		return nil, fmt.Errorf("channel: the collector's own Azure identity is used for Event Hubs namespaces in %s only: set token for %q", strings.Join(domains, ", "), p.endpoint.host)
+	}
 	id, err := azureid.New(s, scope)
 	if err != nil {
 		return nil, err
 	}
 	return &bounded{id: id, life: p.life, timeout: s.ConnectTimeout, last: &p.line.token}, nil
 }
+
+// domains are those of Event Hubs in Azure's clouds
+// (https://learn.microsoft.com/azure/event-hubs/event-hubs-features#namespace,
+// https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
+// https://learn.microsoft.com/azure/china/resources-developer-guide).
+var domains = []string{"servicebus.windows.net", "servicebus.usgovcloudapi.net", "servicebus.chinacloudapi.cn"}
+
+// trusts tells whether the collector's own identity may speak to a host. Tests have their
+// own.
+var trusts = func(host string) bool { return azureid.TrustsHost(host, domains...) }
 
 // scope is what the SDK asks for.
 const scope = "https://eventhubs.azure.net//.default"

@@ -139,6 +139,7 @@ func ambient(t *testing.T, e *entra, namespace string, ca *testca.Authority) not
 	t.Helper()
 	s := providertest.Complete(t, notify.Settings{Address: hub, Channel: namespace, TLS: trusting(ca)})
 	s.HTTP = &http.Client{Transport: e.transport, CheckRedirect: httpsend.NoRedirects}
+	azureeventhub.TrustEveryHost(t)
 	p, err := azureeventhub.New(s)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.(notify.Stopper).Shutdown(context.Background())) })
@@ -248,6 +249,20 @@ func TestTokenEndpointAway(t *testing.T) {
 	assert.Equal(t, notify.Retryable, failed.Class)
 	assert.Equal(t, "connection", failed.Type)
 	assert.Contains(t, failed.Error(), "connection refused")
+}
+
+// A host that is not Microsoft's gets no token of the collector: none is even requested.
+func TestTheIdentityIsForAzureOnly(t *testing.T) {
+	nobody(t)
+	for _, host := range []string{"127.0.0.1:5671", "fluxv2.servicebus.windows.net.evil.example", "xservicebus.windows.net", "fluxv2.servicebus.windows.net:5671"} {
+		_, err := azureeventhub.New(providertest.Complete(t, notify.Settings{Address: hub, Channel: host}))
+		require.ErrorContains(t, err, "channel: the collector's own Azure identity is used for Event Hubs namespaces in servicebus.windows.net, ", host)
+	}
+	for _, host := range []string{"fluxv2", "fluxv2.servicebus.windows.net", "FLUXV2.servicebus.usgovcloudapi.net"} {
+		p, err := azureeventhub.New(providertest.Complete(t, notify.Settings{Address: hub, Channel: host}))
+		require.NoError(t, err, host)
+		require.NoError(t, p.(notify.Stopper).Shutdown(context.Background()))
+	}
 }
 
 func TestHalfAWorkloadIdentity(t *testing.T) {

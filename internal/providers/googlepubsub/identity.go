@@ -145,10 +145,12 @@ type credentialsFile struct {
 }
 
 func (f *credentialsFile) check() error {
+	// Others, such as external_account, read files, call URLs or run programs of the
+	// collector's machine, which a Provider's author is not to choose.
 	switch f.Type {
-	case credentials.ServiceAccount, credentials.AuthorizedUser, credentials.ExternalAccount, credentials.ImpersonatedServiceAccount:
+	case credentials.ServiceAccount, credentials.AuthorizedUser, credentials.ImpersonatedServiceAccount:
 	default:
-		return fmt.Errorf("the type must be one of %s, %s, %s, %s", credentials.ServiceAccount, credentials.AuthorizedUser, credentials.ExternalAccount, credentials.ImpersonatedServiceAccount)
+		return fmt.Errorf("the type must be one of %s, %s, %s", credentials.ServiceAccount, credentials.AuthorizedUser, credentials.ImpersonatedServiceAccount)
 	}
 	for _, address := range []struct{ key, value string }{
 		{"token_uri", f.TokenURI},
