@@ -159,7 +159,7 @@ func (c *Config) Validate() error {
 	return errors.Join(c.checkLive(), err)
 }
 
-// live tells whether Providers come from a source.
+// live reports whether Providers come from a source.
 func (c *Config) live() bool { return c.Manifests != nil || c.Kubernetes != nil }
 
 // origin says where Providers come from.

@@ -94,7 +94,7 @@ func newExporter(set exporter.Settings, config *Config) (*notifyExporter, error)
 	return e, nil
 }
 
-// keeps tells whether notifications outlive a restart.
+// keeps reports whether notifications outlive a restart.
 func (e *notifyExporter) keeps() bool {
 	return e.config.QueueConfig.Enabled && e.config.QueueConfig.StorageID != nil
 }

@@ -23,7 +23,7 @@ type logged struct {
 // maxFailures bounds the failures that are remembered: senders choose the objects.
 const maxFailures = 1000
 
-// log tells whether to log a failure, and how many were not logged since the last line.
+// log reports whether to log a failure, and how many were not logged since the last line.
 func (l *failureLog) log(object, cause string) (since int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

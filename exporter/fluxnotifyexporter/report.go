@@ -58,7 +58,7 @@ type health struct {
 // and then.
 const silence = time.Minute
 
-// turns tells whether to log the state. A change within the silence is logged later, if
+// turns reports whether to log the state. A change within the silence is logged later, if
 // it is still true.
 func (h *health) turns(failing bool) bool {
 	if h.failing.Load() == failing {

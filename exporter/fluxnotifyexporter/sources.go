@@ -68,7 +68,7 @@ func (s state) Save(ctx context.Context, data []byte) error {
 	return s.client.Set(ctx, stateKey, data)
 }
 
-// validating tells that the collector has been asked to validate its configuration, and
+// validating reports that the collector has been asked to validate its configuration, and
 // not to run with it. Then every fault of a manifest is an error; a collector that
 // starts leaves out what is faulty.
 var validating = func() bool { return len(os.Args) > 1 && os.Args[1] == "validate" }

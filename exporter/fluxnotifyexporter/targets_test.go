@@ -139,7 +139,7 @@ func TestTargetsChangeWhileOthersRun(t *testing.T) {
 	assert.EqualValues(t, 1, connections.Load(), "an unchanged target keeps its connection")
 }
 
-// isBuiltFor tells whether deliveries go to an address.
+// isBuiltFor reports whether deliveries go to an address.
 func (r *running) isBuiltFor(address string) bool {
 	r.building.Lock()
 	defer r.building.Unlock()

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Trusts tells whether a token of the collector's own identity may be sent to an
+// Trusts reports whether a token of the collector's own identity may be sent to an
 // address: it must be https, on the usual port, and its host one of the domains or below
 // one. Whoever configures a provider names the address, and is not to be given a token
 // of the collector.
@@ -13,7 +13,7 @@ func Trusts(address *url.URL, domains ...string) bool {
 	return address.Scheme == "https" && (address.Port() == "" || address.Port() == "443") && TrustsHost(address.Hostname(), domains...)
 }
 
-// TrustsHost tells whether a host is one of the domains, or below one.
+// TrustsHost reports whether a host is one of the domains, or below one.
 func TrustsHost(host string, domains ...string) bool {
 	host = strings.ToLower(host)
 	for _, domain := range domains {

@@ -36,7 +36,7 @@ type Settings struct {
 	Retry configretry.BackOffConfig
 	// Rate limits attempts. nil: no limit.
 	Rate *rate.Limiter
-	// Keep tells that the outbox has a storage: at shutdown what waits stays there.
+	// Keep reports that the outbox has a storage: at shutdown what waits stays there.
 	// Otherwise it is attempted once more.
 	Keep bool
 	// Report receives what happens.
@@ -53,7 +53,7 @@ type Reporter interface {
 	// Retrying reports a failed delivery that is attempted again.
 	Retrying(n *notify.Notification, err *notify.Error)
 	// Failed reports a notification that is given up. why is empty if the endpoint
-	// refused it. returned tells that the caller has it, and may send it again.
+	// refused it. returned reports that the caller has it, and may send it again.
 	Failed(n *notify.Notification, err *notify.Error, why string, returned bool)
 }
 
@@ -206,7 +206,7 @@ func (d *Dispatcher) expire(now time.Time) (wait time.Duration) {
 	return min(max(d.queue.Oldest().Add(limit).Sub(now), time.Second), expireInterval)
 }
 
-// SetReady tells whether the target can deliver. If not, why says why, and what waits
+// SetReady reports whether the target can deliver. If not, why says why, and what waits
 // goes on waiting, until retry_on_failure::max_elapsed_time ends.
 func (d *Dispatcher) SetReady(why string) {
 	d.mu.Lock()

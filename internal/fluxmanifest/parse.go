@@ -34,7 +34,7 @@ type File struct {
 	secrets   []*Secret
 	// faults and warnings are those of the file, and of objects without a name.
 	faults, warnings Problems
-	// broken tells that the file is not YAML, from some line on.
+	// broken reports that the file is not YAML, from some line on.
 	broken bool
 
 	budget int

@@ -59,7 +59,7 @@ type Result struct {
 	Secret, CertSecret, ProxySecret map[string][]byte
 	// Alerts are those without faults, sorted by name.
 	Alerts []AlertResult
-	// Ready tells that nothing wrong is known about the Provider and its Secrets.
+	// Ready reports that nothing wrong is known about the Provider and its Secrets.
 	Ready bool
 	// Faults are those of the Provider and its Secrets, then those of its Alerts.
 	Faults Problems

@@ -34,7 +34,7 @@ func begunAt(ctx context.Context) time.Time {
 	return time.Time{}
 }
 
-// begun tells whether a transport lets a request through for one before it in the
+// begun reports whether a transport lets a request through for one before it in the
 // same delivery. One that is refused begins nothing.
 func begun(ctx context.Context, t *Transport) bool {
 	d, marked := ctx.Value(deliveryKey{}).(*delivery)

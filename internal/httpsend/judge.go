@@ -65,7 +65,7 @@ var (
 	resets    = [...]string{"X-Ratelimit-Reset", "Ratelimit-Reset"}
 )
 
-// usedUp tells that nothing is left of a rate limit.
+// usedUp reports that nothing is left of a rate limit.
 func usedUp(h http.Header) bool {
 	return h.Get(remaining[0]) == "0" || h.Get(remaining[1]) == "0"
 }

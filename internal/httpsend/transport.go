@@ -183,7 +183,7 @@ func (t *Transport) Failure(ctx context.Context, err error) error {
 	}
 }
 
-// NotFound tells that a delivery's error is an endpoint's word that what was asked
+// NotFound reports that a delivery's error is an endpoint's word that what was asked
 // for is not there.
 func NotFound(err error) bool {
 	var e *notify.Error

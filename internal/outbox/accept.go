@@ -286,7 +286,7 @@ func (b *batch) wake() {
 	}
 }
 
-// Known tells whether a record was accepted, or remembered, within the last ten minutes.
+// Known reports whether a record was accepted, or remembered, within the last ten minutes.
 func (o *Outbox) Known(d Digest) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -45,7 +45,7 @@ type Item struct {
 	Attempts, Progress int
 	// Content is set by Load.
 	Content []byte
-	// More tells that another one was due at the same time.
+	// More reports that another one was due at the same time.
 	More bool
 
 	entry *entry

@@ -23,7 +23,7 @@ type journal struct {
 	stop    chan struct{}
 	ended   sync.WaitGroup
 
-	// several tells that the last transaction had more than one ticket. Only the goroutine
+	// several reports that the last transaction had more than one ticket. Only the goroutine
 	// uses it, and overdue.
 	several bool
 	// overdue are the changes that could not be written yet, at most one a key.

@@ -230,7 +230,7 @@ func (m *model) item(k *known) *Item {
 	return nil
 }
 
-// delayed tells whether a retry of it may be in the future.
+// delayed reports whether a retry of it may be in the future.
 func (m *model) delayed(k *known) bool {
 	for _, e := range m.queues[k.queue].retries {
 		if e.due > m.box.now() {

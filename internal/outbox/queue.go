@@ -72,7 +72,7 @@ func (q *Queue) add(n int) {
 	q.outbox.waiting += n
 }
 
-// full tells that there is no room for more.
+// full reports that there is no room for more.
 func (q *Queue) full(more int) bool {
 	o := q.outbox
 	return q.options.Limit > 0 && q.waiting+more > q.options.Limit ||

@@ -50,7 +50,7 @@ type Target struct {
 	// Alerts without those that are faulty. The type and the Alerts are there even if
 	// the target is not ready.
 	Config target.Config
-	// Ready tells that the target can deliver. Otherwise what its Alerts want waits.
+	// Ready reports that the target can deliver. Otherwise what its Alerts want waits.
 	Ready bool
 	// Faults are those of the Provider, its Secrets and its Alerts.
 	Faults []Fault

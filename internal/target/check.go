@@ -87,7 +87,7 @@ func (r *resolved) connect(ctx context.Context, set component.TelemetrySettings,
 	return kind, httpsend.Connect(ctx, s)
 }
 
-// endsAtProxy tells whether a connection reaches no further than to a proxy, be
+// endsAtProxy reports whether a connection reaches no further than to a proxy, be
 // it the configuration's or the environment's: an HTTP proxy is asked for what is
 // not encrypted by the request itself.
 func endsAtProxy(transport *http.Transport, address *url.URL) bool {

@@ -68,7 +68,7 @@ func (m *Matcher) Match(event *fluxevent.Event) (wanted []*notify.Notification, 
 	return wanted, rule
 }
 
-// filters tells whether the provider filters an event before its alerts, and by which
+// filters reports whether the provider filters an event before its alerts, and by which
 // rule.
 func (m *Matcher) filters(event *fluxevent.Event) (rule string, filtered bool) {
 	if m.suspend {

@@ -199,7 +199,7 @@ func (p *Preview) request(ctx context.Context, payload notify.Payload) Request {
 	return shown
 }
 
-// is tells whether a request is the payload itself. A compressed one is.
+// is reports whether a request is the payload itself. A compressed one is.
 func is(r recorded, payload notify.Payload) bool {
 	return payload.Method != "" && r.Method == payload.Method &&
 		(bytes.Equal(r.body, payload.Body) || r.Header.Get("Content-Encoding") != "")

@@ -25,7 +25,7 @@ import (
 type resolved struct {
 	settings notify.Settings
 	client   confighttp.ClientConfig
-	// tlsGiven tells whether anything of TLS is configured: a bus speaks TLS
+	// tlsGiven reports whether anything of TLS is configured: a bus speaks TLS
 	// only then, or as its address says.
 	tlsGiven bool
 	// missing are the settings without which notifications fail.

@@ -28,7 +28,7 @@ func newMemory(interval time.Duration, most int) *memory {
 
 func (m *memory) wait(d time.Duration) { m.elapsed.Add(int64(d)) }
 
-// passes brings an event into a pipeline that takes it, or tells that it is a
+// passes brings an event into a pipeline that takes it, or reports that it is a
 // duplicate.
 func (m *memory) passes(t *testing.T, e fluxevent.Event) bool {
 	t.Helper()

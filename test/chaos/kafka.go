@@ -124,7 +124,7 @@ func (s *stage) killInTurn(ctx context.Context, processes ...*process) error {
 	return nil
 }
 
-// grows tells whether what is on its way has heaped up since it was least.
+// grows reports whether what is on its way has heaped up since it was least.
 func (s *stage) grows() func() bool {
 	least := s.ledger.missing()
 	return func() bool {

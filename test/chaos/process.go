@@ -175,7 +175,7 @@ func status(pid int, key string) (float64, error) {
 	return 0, errors.New("no " + key)
 }
 
-// answers tells whether a URL answers 200.
+// answers reports whether a URL answers 200.
 func answers(url string) bool {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get(url)

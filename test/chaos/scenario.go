@@ -10,7 +10,7 @@ import (
 type scenario struct {
 	name string
 	play func(context.Context, *stage) error
-	// compare tells that it can also be played with what posts and forgets.
+	// compare reports that it can also be played with what posts and forgets.
 	compare bool
 	may     allowance
 }

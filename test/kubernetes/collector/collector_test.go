@@ -103,7 +103,7 @@ func TestObjectsChangeWhileEventsArrive(t *testing.T) {
 	assert.NotContains(t, c.logs(), "s3cr3t")
 }
 
-// quiet tells that nothing has arrived for a second.
+// quiet reports that nothing has arrived for a second.
 func quiet(s *sink) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
