@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -228,4 +231,37 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	k.StartAPIServer(t)
 	require.Eventually(t, func() bool { return signed.has("3") }, timeout, tick)
 	assert.Empty(t, signed.twice())
+}
+
+// fluxnotify check reads a cluster as the collector does: it names what is faulty, and
+// writes no Events.
+func TestCheckOfACluster(t *testing.T) {
+	t.Parallel()
+	companion, err := filepath.Abs(filepath.Join("..", "..", "..", "_build", "fluxnotify"))
+	require.NoError(t, err)
+	if _, err := os.Stat(companion); err != nil {
+		t.Skip("fluxnotify is not built: run make build")
+	}
+	k := cluster.Start(t, cluster.Options{})
+	namespace := k.Namespace(t)
+	sink := newSink(t)
+	k.Apply(t, namespace, provider("healthy", "type: generic, address: "+sink.URL))
+	check := func() (string, error) {
+		cmd := exec.Command(companion, "check", "--config", "flux:kubernetes?context=test&namespaces="+namespace)
+		cmd.Env = []string{"KUBECONFIG=" + k.Kubeconfig(t, k.Admin()), "HOME=" + t.TempDir()}
+		printed, err := cmd.CombinedOutput()
+		return string(printed), err
+	}
+	printed, err := check()
+	require.NoError(t, err, printed)
+	assert.Contains(t, printed, namespace+"/healthy")
+
+	k.Apply(t, namespace, provider("faulty", "type: generic-hmac, address: "+sink.URL+", secretRef: {name: none}"))
+	printed, err = check()
+	require.Error(t, err, printed)
+	assert.Contains(t, printed, "Provider "+namespace+"/faulty: spec.secretRef: the Secret "+namespace+"/none does not exist")
+	events, err := k.Resource(t, "v1", "Event", namespace).List(context.Background(), metav1.ListOptions{})
+	require.NoError(t, err)
+	assert.Empty(t, events.Items)
+	assert.Zero(t, sink.count(), "nothing is sent")
 }
