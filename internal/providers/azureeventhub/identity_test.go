@@ -251,17 +251,42 @@ func TestTokenEndpointAway(t *testing.T) {
 	assert.Contains(t, failed.Error(), "connection refused")
 }
 
-// A host that is not Microsoft's gets no token of the collector: none is even requested.
+// A host that is not Microsoft's gets no token of the collector. No request is sent, not
+// even to the identity service.
 func TestTheIdentityIsForAzureOnly(t *testing.T) {
-	nobody(t)
-	for _, host := range []string{"127.0.0.1:5671", "fluxv2.servicebus.windows.net.evil.example", "xservicebus.windows.net", "fluxv2.servicebus.windows.net:5671"} {
-		_, err := azureeventhub.New(providertest.Complete(t, notify.Settings{Address: hub, Channel: host}))
-		require.ErrorContains(t, err, "channel: the collector's own Azure identity is used for Event Hubs namespaces in servicebus.windows.net, ", host)
+	pod(t)
+	e := newEntra(t, testca.New(t))
+	create := func(host, token string) error {
+		s := providertest.Complete(t, notify.Settings{Address: hub, Channel: host, Token: token})
+		s.HTTP = &http.Client{Transport: e.transport, CheckRedirect: httpsend.NoRedirects}
+		p, err := azureeventhub.New(s)
+		if err == nil {
+			require.NoError(t, p.(notify.Stopper).Shutdown(context.Background()))
+		}
+		return err
 	}
-	for _, host := range []string{"fluxv2", "fluxv2.servicebus.windows.net", "FLUXV2.servicebus.usgovcloudapi.net"} {
-		p, err := azureeventhub.New(providertest.Complete(t, notify.Settings{Address: hub, Channel: host}))
-		require.NoError(t, err, host)
-		require.NoError(t, p.(notify.Stopper).Shutdown(context.Background()))
+	for _, host := range []string{
+		"127.0.0.1", "127.0.0.1:5671", "169.254.169.254", "eventhubs.example.com",
+		"fluxv2.servicebus.windows.net.evil.example", "xservicebus.windows.net", "fluxv2.xservicebus.windows.net",
+		"FLUXV2.SERVICEBUS.WINDOWS.NET.EVIL.EXAMPLE", "fluxv2.windows.net", "servicebus.windows.net.evil.example",
+		"fluxv2.servicebus.windows.net:5672", "fluxv2.servicebus.windows.net:443", "fluxv2.servicebus.chinacloudapi.cn:80",
+		"fluxv2.servicebus.chinacloudapi.com", "fluxv2.servicebus.usgovcloudapi.net.example",
+	} {
+		require.ErrorContains(t, create(host, ""), "channel: the collector's own Azure identity is used for Event Hubs namespaces in servicebus.windows.net, ", host)
+		require.NoError(t, create(host, "opaque-token"), "a token of its own goes to any host: %s", host)
+	}
+	for _, host := range []string{
+		"fluxv2.servicebus.windows.net.", "[::1]", "[::1]:5671", "fluxv2.servicebus.windows.net@evil.example",
+		"evil.example/fluxv2.servicebus.windows.net", "evil.example#.servicebus.windows.net", "evil.example?.servicebus.windows.net",
+		"evil.example\n.servicebus.windows.net", "https://fluxv2.servicebus.windows.net", " fluxv2.servicebus.windows.net",
+	} {
+		require.ErrorContains(t, create(host, ""), "channel: ", "%q", host)
+	}
+	assert.Empty(t, e.requests())
+	for _, host := range []string{
+		"fluxv2", "fluxv2.servicebus.windows.net", "FLUXV2.servicebus.usgovcloudapi.net", "fluxv2.ServiceBus.ChinaCloudApi.cn",
+	} {
+		require.NoError(t, create(host, ""), host)
 	}
 }
 

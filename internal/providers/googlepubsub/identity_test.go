@@ -93,6 +93,12 @@ func TestToken(t *testing.T) {
 		{"Google as a user", written(t, with(user, fields{"token_url": "https://sts.googleapis.com@evil.example.com/"})), "token: token_url must be"},
 		{"impersonation elsewhere", written(t, with(impersonated, fields{"service_account_impersonation_url": elsewhere})), "token: service_account_impersonation_url must be"},
 		{"a source of elsewhere", written(t, with(impersonated, fields{"source_credentials": with(user, fields{"token_url": elsewhere})})), "token: source_credentials: token_url must be"},
+		{"a source that reads a file", written(t, with(impersonated, fields{"source_credentials": external})), "token: source_credentials: the type must be one of"},
+		{"a source of a source that reads a file", written(t, with(impersonated, fields{"source_credentials": with(impersonated, fields{"source_credentials": external})})), "token: source_credentials: source_credentials: the type must be one of"},
+		{"a source that runs a program", written(t, with(impersonated, fields{"source_credentials": with(external, fields{"credential_source": fields{"executable": fields{"command": "/bin/s3cret"}}})})), "token: source_credentials: the type must be one of"},
+		{"no source", written(t, with(impersonated, fields{"source_credentials": nil})), "token: the credentials of the type impersonated_service_account are incomplete"},
+		{"a type in other letters", written(t, with(external, fields{"type": "External_Account"})), "token: the type must be one of"},
+		{"two types", `{"type":"authorized_user","client_id":"id","client_secret":"s3cret","refresh_token":"s3cret","TYPE":"external_account"}`, "token: the type must be one of"},
 		{"a source of another type", written(t, with(impersonated, fields{"source_credentials": fields{"type": "gdch_service_account"}})), "token: source_credentials: the type must be one of"},
 	} {
 		_, err := googlepubsub.New(providertest.Complete(t, notify.Settings{Address: project, Channel: topic, Token: c.token}))
