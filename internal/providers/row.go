@@ -44,6 +44,9 @@ type Row struct {
 	// RawToken marks a token that is bytes, not text: a line break at its end
 	// is part of it.
 	RawToken bool
+	// OwnIdentity reports whether, with these settings, the type uses the identity of the
+	// collector itself. nil: it never does.
+	OwnIdentity func(notify.Settings) bool
 	// Secrets are further keys of a secret folder that the type reads.
 	Secrets []string
 	// New makes a provider, or says what is wrong with which setting.

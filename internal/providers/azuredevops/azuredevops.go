@@ -203,3 +203,6 @@ func Empty(w http.ResponseWriter, _ *http.Request) {
 func (v *vendor) Check(context.Context) error { return notify.ErrUncheckable }
 
 var _ gitstatus.Vendor = (*vendor)(nil)
+
+// OwnIdentity reports whether the collector's own identity speaks.
+func OwnIdentity(s notify.Settings) bool { return s.Token == "" && s.Password == "" }

@@ -110,3 +110,7 @@ func (b *bounded) GetToken(_ context.Context, o policy.TokenRequestOptions) (azc
 	b.last.Store(&token.Token)
 	return token, nil
 }
+
+// OwnIdentity reports whether the collector's own identity speaks: a connection string has
+// a key of its own.
+func OwnIdentity(s notify.Settings) bool { return s.Token == "" && !strings.Contains(s.Address, "=") }

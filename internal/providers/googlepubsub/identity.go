@@ -23,6 +23,7 @@ import (
 	grpccredentials "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
+	"github.com/fluxnotify/otelcol-flux/internal/notify"
 	"github.com/fluxnotify/otelcol-flux/internal/version"
 )
 
@@ -185,3 +186,6 @@ func isGoogle(address string) bool {
 	return err == nil && u.Scheme == "https" && u.User == nil &&
 		(strings.HasSuffix(u.Host, ".googleapis.com") || u.Host == "accounts.google.com")
 }
+
+// OwnIdentity reports whether the collector's own identity speaks.
+func OwnIdentity(s notify.Settings) bool { return s.Token == "" }
