@@ -24,7 +24,7 @@ type provider struct {
 	part
 	// name is "namespace/name" of a Provider from a source. Empty: the exporter's own.
 	name string
-	// config has its settings; nil where there are none.
+	// config has its settings; nil if there are none.
 	config *target.Config
 	// faults are what is wrong with it. It may work all the same: a faulty Alert is left
 	// out.

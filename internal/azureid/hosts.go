@@ -7,8 +7,8 @@ import (
 
 // Trusts reports whether a token of the collector's own identity may be sent to an
 // address: it must be https, on the usual port, and its host one of the domains or below
-// one. Whoever configures a provider names the address, and is not to be given a token
-// of the collector.
+// one. The author of a provider chooses the address, and must not receive a token of the
+// collector.
 func Trusts(address *url.URL, domains ...string) bool {
 	return address.Scheme == "https" && (address.Port() == "" || address.Port() == "443") && TrustsHost(address.Hostname(), domains...)
 }

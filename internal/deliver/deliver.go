@@ -86,7 +86,6 @@ type Dispatcher struct {
 	drained  chan struct{} // closed when nothing is left, while stopping
 	timer    *time.Timer
 	paused   time.Time // no delivery before, because the endpoint limits the rate
-	why      *notify.Error
 }
 
 // New makes the dispatcher of a queue. Wake must be called when the queue may have
@@ -260,7 +259,7 @@ func (d *Dispatcher) throttle(err *notify.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if until := time.Now().Add(err.Delay); until.After(d.paused) {
-		d.paused, d.why = until, err
+		d.paused = until
 	}
 }
 

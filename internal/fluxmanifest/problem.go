@@ -10,7 +10,7 @@ import (
 // Problem is what is wrong in a manifest, or a warning. It never holds the value of a
 // Secret, of an address or of a channel.
 type Problem struct {
-	// Kind, Namespace and Name are the object's. Empty where there is none yet.
+	// Kind, Namespace and Name are the object's. Empty if it is not known.
 	Kind, Namespace, Name string
 	// File and Line are where it is. Empty where it is not in a file.
 	File string

@@ -36,7 +36,7 @@ type Caller struct {
 	Done func(error)
 }
 
-// Item is a notification that is due. Whoever got it from Next calls exactly one of
+// Item is a notification that is due. The caller of Next calls exactly one of
 // Done, Again and Fail.
 type Item struct {
 	// Accepted is when it was accepted.

@@ -62,7 +62,7 @@ func (t *Target) ID() string { return t.Namespace + "/" + t.Name }
 // Fault is what is wrong with one object. It holds no value of a Secret, an address or a
 // channel.
 type Fault struct {
-	// Kind, Namespace and Name are the object's. Empty where there is none yet.
+	// Kind, Namespace and Name are the object's. Empty if it is not known.
 	Kind, Namespace, Name string
 	// File and Line are where it is. Empty where it is not in a file.
 	File string

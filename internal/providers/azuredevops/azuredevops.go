@@ -89,7 +89,7 @@ func New(s notify.Settings) (notify.Provider, error) {
 	})
 }
 
-// trusts tells whether the collector's own identity may speak to an API: Azure DevOps
+// trusts reports whether the collector's own identity may speak to an API: Azure DevOps
 // Services, in either of its forms
 // (https://learn.microsoft.com/azure/devops/extend/develop/work-with-urls). Tests have
 // their own.

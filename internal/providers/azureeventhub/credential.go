@@ -50,7 +50,7 @@ func (p *Provider) credential(s notify.Settings) (azcore.TokenCredential, error)
 // https://learn.microsoft.com/azure/china/resources-developer-guide).
 var domains = []string{"servicebus.windows.net", "servicebus.usgovcloudapi.net", "servicebus.chinacloudapi.cn"}
 
-// trusts tells whether the collector's own identity may speak to a host. Tests have their
+// trusts reports whether the collector's own identity may speak to a host. Tests have their
 // own.
 var trusts = func(host string) bool { return azureid.TrustsHost(host, domains...) }
 
